@@ -1,0 +1,51 @@
+"""Bad input: one clear sentence on standard error and exit code 2, never a traceback."""
+
+import errno
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+OUTPUT_ERRNOS = {
+    errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS,
+}  # fmt: skip
+
+
+class InputError(Exception):
+    """What the user gave cannot be used; the message names it and says what to do."""
+
+
+def explain_error(error: InputError | OSError) -> str:
+    """One sentence for a user's mistake or an output folder that cannot be written to."""
+    if isinstance(error, OSError) and not isinstance(error, InputError):
+        return f"cannot write {error.filename or 'an output'}: {error.strerror}; free or change the folder"
+    return str(error)
+
+
+def run(command: Callable[..., Any]) -> None:
+    """Run a typer app or a function as a command; see `explain_error` for what ends with code 2."""
+    app = command
+    if not isinstance(app, typer.Typer):
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.command()(command)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except InputError as error:
+        _stop(error)
+    except OSError as error:
+        if error.errno not in OUTPUT_ERRNOS:
+            raise
+        _stop(error)
+
+
+def _stop(error: InputError | OSError) -> None:
+    sys.stderr.write(f"error: {explain_error(error)}\n")
+    sys.exit(2)
+
+
+def _terminate(signum: int, _frame: object) -> None:
+    """Let `with` blocks and temporary files be cleaned up when the process is asked to end."""
+    sys.exit(128 + signum)
