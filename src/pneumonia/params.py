@@ -119,7 +119,9 @@ def load_params(path: Path) -> Params:
     try:
         content = YAML(typ="safe").load(path.read_text())
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist: run in the project's folder or pass --params") from None
+        raise InputError(
+            f"{path} does not exist: run in the project's folder or pass --params"
+        ) from None
     except (YAMLError, UnicodeDecodeError) as error:
         problem = str(getattr(error, "problem", None) or "not UTF-8 text")
         raise InputError(f"{path} is not valid YAML: {problem}; mend the file") from None
@@ -135,7 +137,9 @@ def _explain(error: Any) -> str:
     location = [str(part) for part in error["loc"]]
     if error["type"] == "extra_forbidden":
         allowed = ", ".join(_fields_at(location[:-1]))
-        return f"unknown key {'.'.join(location)} (value {error['input']!r}); allowed here: {allowed}"
+        return (
+            f"unknown key {'.'.join(location)} (value {error['input']!r}); allowed here: {allowed}"
+        )
     if error["type"] == "missing":
         return f"the key {'.'.join(location)} is missing; add it"
     key, annotation = _annotation_at(location)
@@ -192,7 +196,9 @@ def describe_allowed(field: Any) -> str:
 def _describe_range(metadata: list[Any]) -> str:
     bounds = {name: getattr(m, name) for m in metadata for name in ("ge", "le") if hasattr(m, name)}
     if len(bounds) == 2:
-        return f" from {bounds['ge']:g} to {bounds['le']:g}" if bounds["le"] < 1e6 else (
-            f" from {bounds['ge']} to {bounds['le']}"
+        return (
+            f" from {bounds['ge']:g} to {bounds['le']:g}"
+            if bounds["le"] < 1e6
+            else (f" from {bounds['ge']} to {bounds['le']}")
         )
     return ""

@@ -1,0 +1,41 @@
+# Sets up .venv with nothing but python3 (uv where it is there, pip where not), then runs the named job.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: repro test lint ui bench lock
+
+repro: .venv/ready  ## run the pipeline: data, five stages, one MLflow run
+	dvc repro
+	pneumonia sync
+
+test: .venv/ready lint  ## linters, types and all tests
+	pytest -n 2
+
+lint: .venv/ready
+	ruff check .
+	ruff format --check .
+	pyright
+
+ui: .venv/ready  ## compare runs in the browser
+	pneumonia ui
+
+bench: .venv/ready
+	python benchmarks/run.py
+
+.venv/ready: requirements.lock pyproject.toml
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
+	  uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --editable .; \
+	else \
+	  $(PYTHON) -m venv .venv && \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .; \
+	fi
+	@touch $@
+
+lock:  ## after a change of the dependencies in pyproject.toml; needs uv
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
