@@ -18,7 +18,7 @@ def atomic(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         yield partial
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,0 +1,90 @@
+"""The CNN family: one function from hyperparameters to a flat Keras model, and its file format.
+
+Only built-in Keras layers are used, so that a saved model loads in Keras's safe mode anywhere.
+"""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import keras
+
+from pneumonia.files import atomic
+from pneumonia.params import ModelParams
+
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> keras.Model:
+    """A residual CNN with its preprocessing inside, initialised from `seed`.
+
+    Takes uint8 images (N, any height, any width), gives float32 P(pneumonia) (N, 1). Images are
+    padded to a square, resized to `image_size` and standardised one by one, so that neither
+    exposure nor contrast of a whole image carries over. After He et al., arXiv 1512.03385.
+    """
+    keras.utils.clear_session()  # layer names start anew, so that the saved bytes are the same
+    keras.utils.set_random_seed(seed)
+    images = keras.Input((None, None), dtype="uint8", name="images")
+    x = keras.ops.expand_dims(images, -1)
+    x = keras.layers.Resizing(
+        image_size, image_size, pad_to_aspect_ratio=True, antialias=True, name="resize"
+    )(x)
+    x = keras.layers.GroupNormalization(
+        groups=1, center=False, scale=False, epsilon=1e-3, name="standardise"
+    )(x)
+    width = hyperparameters.width
+    x = _convolve(x, width, "stem")
+    for block in range(hyperparameters.depth):
+        x = _convolve(x, width * 2**block, f"block{block + 1}")
+        x = keras.layers.MaxPooling2D(name=f"block{block + 1}_pool")(x)
+        x = _add_residual(x, width * 2**block, f"block{block + 1}_residual")
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+    x = keras.layers.Dropout(hyperparameters.dropout, seed=seed, name="dropout")(x)
+    probability = keras.layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(
+        x
+    )
+    return keras.Model(images, probability, name="pneumonia")
+
+
+def _convolve(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
+    x = keras.layers.Conv2D(channels, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    return keras.layers.Activation("relu", name=f"{name}_relu")(x)
+
+
+def _add_residual(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
+    y = _convolve(x, channels, f"{name}_1")
+    y = _convolve(y, channels, f"{name}_2")
+    return keras.layers.Add(name=f"{name}_add")([x, y])
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Save to `.keras` with the same bytes for the same model: no date, fixed zip timestamps."""
+    with atomic(path) as partial:
+        model.save(partial)
+        with zipfile.ZipFile(partial) as archive:
+            members = {name: archive.read(name) for name in sorted(archive.namelist())}
+        metadata = json.loads(members["metadata.json"])
+        members["metadata.json"] = json.dumps(metadata | {"date_saved": None}).encode()
+        members["config.json"] = _number_shared_objects(members["config.json"].decode()).encode()
+        with zipfile.ZipFile(partial, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), content)
+
+
+def _number_shared_objects(config: str) -> str:
+    """Keras names shared objects by memory address: count them instead."""
+    numbers: dict[str, int] = {}
+    return re.sub(
+        r'(?<="shared_object_id": )\d+',
+        lambda match: str(numbers.setdefault(match[0], len(numbers) + 1)),
+        config,
+    )
+
+
+def load_model(path: Path) -> keras.Model:
+    """Load a `.keras` file in safe mode, without its optimizer."""
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    assert isinstance(model, keras.Model)
+    return model

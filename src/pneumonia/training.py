@@ -1,0 +1,197 @@
+"""Fitting one model: batches from the augmented copies, one-cycle schedule, every epoch kept.
+
+After each epoch the weights, the optimizer and the curves are on disk under `work`; an interrupted
+training goes on from there and ends with the same bytes as an uninterrupted one.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from pneumonia.data.store import Part
+from pneumonia.files import atomic, write_csv
+from pneumonia.model import build_model
+from pneumonia.params import ModelParams
+
+WARM_UP_SHARE = 0.2
+WEIGHTS, STATE = "{:03d}.weights.h5", "state-{:03d}.weights.h5"
+Logs = dict[str, float] | None
+Report = Callable[[pd.DataFrame], None]
+
+
+class EpochCopies(keras.utils.PyDataset):
+    """Batches (images uint8 B x H x W, labels float32 B x 1, weights float32 B) of one epoch's copy.
+
+    Epoch e reads copy e modulo copies, in an order drawn from (seed, e) alone.
+    """
+
+    def __init__(self, part: Part, copies: int, batch_size: int, balance: bool, seed: int) -> None:
+        super().__init__()
+        self.images, self.labels = part.images, as_targets(part.labels)
+        self.copies, self.batch_size, self.seed = copies, batch_size, seed
+        self.count = len(part.labels) // copies
+        self.weights = weigh_classes(part.labels) if balance else np.ones(len(part.labels), "f4")
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
+        self.order = order + (epoch % self.copies) * self.count
+
+    def __len__(self) -> int:
+        return math.ceil(self.count / self.batch_size)
+
+    def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rows = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        return self.images[rows], self.labels[rows], self.weights[rows]
+
+
+def as_targets(labels: np.ndarray) -> np.ndarray:
+    """Labels int (N,) as Keras wants them: float32 (N, 1)."""
+    return labels.astype("float32")[:, None]
+
+
+def weigh_classes(labels: np.ndarray) -> np.ndarray:
+    """A weight per image, float32 (N,), with which both classes count the same; their mean is 1."""
+    counts = np.bincount(labels, minlength=2)
+    return (len(labels) / (2 * np.maximum(counts, 1)))[labels].astype("float32")
+
+
+def compile_model(model: keras.Model, hyperparameters: ModelParams, steps: int) -> None:
+    """AdamW with a learning rate that rises for a fifth of the steps, then falls to 0.
+
+    Source: Smith and Topin, Super-Convergence, arXiv 1708.07120 (one cycle).
+    """
+    warm_up = max(1, round(WARM_UP_SHARE * steps))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        hyperparameters.learning_rate / 10,
+        max(1, steps - warm_up),
+        warmup_target=hyperparameters.learning_rate,
+        warmup_steps=warm_up,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=hyperparameters.weight_decay)
+    model.compile(
+        optimizer=optimizer,
+        loss="binary_crossentropy",
+        metrics=[  # unlike the loss that is descended, these are not weighted by class
+            keras.metrics.BinaryCrossentropy(name="entropy"),
+            keras.metrics.BinaryAccuracy(name="accuracy"),
+            keras.metrics.AUC(name="auc", num_thresholds=1000),
+        ],
+    )
+    optimizer.build(model.trainable_variables)
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Keeps curves, weights and optimizer of every epoch; stops after `patience` epochs in vain.
+
+    The history file is written last: an epoch that it names has all else on disk.
+    """
+
+    def __init__(self, work: Path, patience: int, data: EpochCopies, report: Report) -> None:
+        super().__init__()
+        self.work, self.patience, self.data, self.report = work, patience, data, report
+        self.history = read_history(work)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self.data.set_epoch(epoch)
+        reseed_dropout(self.model, self.data.seed, epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self.history = pd.concat([self.history, summarise_epoch(epoch + 1, logs or {})])
+        with atomic(self.work / STATE.format(epoch + 1)) as partial:
+            self.model.save_weights(partial)
+        with atomic(self.work / WEIGHTS.format(epoch + 1)) as partial:
+            save_bare_weights(self.model, partial)
+        write_csv(self.work / "history.csv", self.history)
+        (self.work / STATE.format(epoch)).unlink(missing_ok=True)
+        self.report(self.history)
+        if epoch + 1 - find_best_epoch(self.history) >= self.patience:
+            self.model.stop_training = True
+
+
+def reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Draw each layer's random state from (seed, epoch), since weight files do not keep it."""
+    states = [v for v in model.non_trainable_variables if "seed_generator_state" in v.path]
+    for index, state in enumerate(states):
+        rng = np.random.default_rng([seed, epoch, index])
+        state.assign(rng.integers(2**31, size=2).astype(state.dtype))
+
+
+def save_bare_weights(model: keras.Model, path: Path) -> None:
+    """Write `.weights.h5` without the optimizer."""
+    keras.Model(model.inputs, model.outputs, name=model.name).save_weights(path)
+
+
+def summarise_epoch(epoch: int, logs: dict[str, float]) -> pd.DataFrame:
+    """Keras's logs of one epoch as the rows train and val of the history."""
+    rows = [
+        {
+            "epoch": epoch,
+            "part": part,
+            "loss": logs[f"{prefix}entropy"],
+            "accuracy": logs[f"{prefix}accuracy"],
+            "auc": logs[f"{prefix}auc"],
+        }
+        for part, prefix in (("train", ""), ("val", "val_"))
+    ]
+    return pd.DataFrame(rows).astype({"loss": float, "accuracy": float, "auc": float})
+
+
+def read_history(work: Path) -> pd.DataFrame:
+    """The curves so far: epoch (from 1), part (train | val), loss, accuracy, auc; may be empty."""
+    path = work / "history.csv"
+    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+
+def find_best_epoch(history: pd.DataFrame) -> int:
+    """The epoch (from 1) with the lowest validation loss."""
+    val = history[history["part"] == "val"]
+    return int(val["epoch"].iloc[val["loss"].argmin()])
+
+
+def train_model(
+    hyperparameters: ModelParams,
+    image_size: int,
+    train: Part,
+    val: Part,
+    *,
+    copies: int,
+    epochs: int,
+    batch_size: int,
+    patience: int,
+    class_balance: bool,
+    seed: int,
+    work: Path,
+    report: Report = lambda _history: None,
+) -> tuple[keras.Model, pd.DataFrame]:
+    """Train from scratch, or from the last epoch found in `work`; gives the best epoch's model.
+
+    `train` holds `copies` versions of each image, copy-major (copies*N, H, W); `val` one. `report`
+    gets the history after each epoch. The history has two rows an epoch (see `read_history`).
+    """
+    model = build_model(hyperparameters, image_size, seed)
+    data = EpochCopies(train, copies, batch_size, class_balance, seed)
+    compile_model(model, hyperparameters, steps=epochs * len(data))
+    log = EpochLog(work, patience, data, report)
+    done = int(log.history["epoch"].max()) if len(log.history) else 0
+    if done:
+        model.load_weights(work / STATE.format(done))
+        data.set_epoch(done)
+    if not done or done - find_best_epoch(log.history) < patience:
+        model.fit(
+            data,
+            validation_data=(np.asarray(val.images), as_targets(val.labels)),
+            validation_batch_size=256,
+            epochs=epochs,
+            initial_epoch=done,
+            shuffle=False,
+            verbose=0,
+            callbacks=[log],
+        )
+    best = build_model(hyperparameters, image_size, seed)
+    best.load_weights(work / WEIGHTS.format(find_best_epoch(log.history)))
+    return best, log.history
