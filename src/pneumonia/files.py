@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from pneumonia.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -34,9 +37,27 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def write_csv(path: Path, frame: pd.DataFrame) -> None:
+def write_csv(path: Path, frame: "pd.DataFrame") -> None:
     """Write a table without its index, floats to nine significant digits."""
     write_text(path, frame.to_csv(index=False, float_format="%.9g", lineterminator="\n"))
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON. Raises InputError where the file is missing or is no JSON."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: run `dvc repro` first") from None
+    except ValueError:
+        raise InputError(f"{path} is not JSON: delete it and run `dvc repro`") from None
+
+
+def hash_work(folders: list[Path], *settings: Any) -> str:
+    """A short key of the files in the folders and of the settings: same key, same work."""
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    digest = hashlib.sha256("".join(hash_file(path) for path in files).encode())
+    digest.update(repr(settings).encode())
+    return digest.hexdigest()[:16]
 
 
 def hash_file(path: Path) -> str:

@@ -5,6 +5,7 @@ training goes on from there and ends with the same bytes as an uninterrupted one
 """
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pandas as pd
 from pneumonia.data.store import Part
 from pneumonia.files import atomic, write_csv
 from pneumonia.model import build_model
-from pneumonia.params import ModelParams
+from pneumonia.params import ModelParams, TrainParams
 
 WARM_UP_SHARE = 0.2
 WEIGHTS, STATE = "{:03d}.weights.h5", "state-{:03d}.weights.h5"
@@ -158,12 +159,9 @@ def train_model(
     image_size: int,
     train: Part,
     val: Part,
+    settings: TrainParams,
     *,
     copies: int,
-    epochs: int,
-    batch_size: int,
-    patience: int,
-    class_balance: bool,
     seed: int,
     work: Path,
     report: Report = lambda _history: None,
@@ -174,19 +172,19 @@ def train_model(
     gets the history after each epoch. The history has two rows an epoch (see `read_history`).
     """
     model = build_model(hyperparameters, image_size, seed)
-    data = EpochCopies(train, copies, batch_size, class_balance, seed)
-    compile_model(model, hyperparameters, steps=epochs * len(data))
-    log = EpochLog(work, patience, data, report)
+    data = EpochCopies(train, copies, settings.batch_size, settings.class_balance, seed)
+    compile_model(model, hyperparameters, steps=settings.epochs * len(data))
+    log = EpochLog(work, settings.patience, data, report)
     done = int(log.history["epoch"].max()) if len(log.history) else 0
     if done:
         model.load_weights(work / STATE.format(done))
         data.set_epoch(done)
-    if not done or done - find_best_epoch(log.history) < patience:
+    if not done or done - find_best_epoch(log.history) < settings.patience:
         model.fit(
             data,
             validation_data=(np.asarray(val.images), as_targets(val.labels)),
             validation_batch_size=256,
-            epochs=epochs,
+            epochs=settings.epochs,
             initial_epoch=done,
             shuffle=False,
             verbose=0,
@@ -195,3 +193,22 @@ def train_model(
     best = build_model(hyperparameters, image_size, seed)
     best.load_weights(work / WEIGHTS.format(find_best_epoch(log.history)))
     return best, log.history
+
+
+def keep_epochs(work: Path, folder: Path) -> None:
+    """Move the weights of every epoch into `folder`, which is made anew, and delete `work`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for path in sorted(work.glob("[0-9]*.weights.h5")):
+        path.rename(folder / path.name)
+    shutil.rmtree(work)
+
+
+def summarise(history: pd.DataFrame, parameters: int) -> dict[str, float]:
+    """The best epoch, its validation figures and the number of the model's parameters."""
+    best = find_best_epoch(history)
+    val = history[(history["part"] == "val") & (history["epoch"] == best)].iloc[0]
+    figures = {f"val_{name}": float(val[name]) for name in ("loss", "accuracy", "auc")}
+    return {"best_epoch": best, "epochs": int(history["epoch"].max()), **figures} | {
+        "parameters": parameters
+    }
