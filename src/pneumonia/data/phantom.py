@@ -74,8 +74,8 @@ def simulate_samples(images: int, seed: int) -> Iterator[Sample]:
 def simulate_patient(rng: np.random.Generator, sick: bool) -> Patient:
     """Draw a person's anatomy and, if `sick`, one to four opacities."""
     anatomy = draw_anatomy(rng)
-    severity = rng.uniform(0, 1)  # the opacities of a person resemble each other in density
-    count = 1 + rng.binomial(3, 0.15 + 0.35 * severity)
+    severity = rng.beta(1.7, 1.1)  # the opacities of a person resemble each other in density
+    count = 1 + rng.binomial(3, 0.25 + 0.4 * severity)
     lesions = [draw_lesion(rng, anatomy, severity) for _ in range(count)] if sick else []
     return Patient(int(sick), anatomy, lesions)
 
@@ -119,14 +119,14 @@ def draw_texture(rng: np.random.Generator) -> np.ndarray:
 def draw_lesion(rng: np.random.Generator, anatomy: Anatomy, severity: float) -> Lesion:
     """An opacity in a random zone, from hardly there to dense, from nodule to lobe."""
     side = int(rng.choice([RIGHT, LEFT], p=[0.57, 0.43]))
-    size = rng.uniform(0.09, 0.3)
-    across = anatomy.medial_gap + anatomy.lung_width * rng.uniform(0.2, 0.85)
+    size = rng.uniform(0.2, 0.36)
+    across = anatomy.medial_gap + anatomy.lung_width * rng.uniform(0.3, 0.8)
     top = anatomy.lung_apex + 0.2
     return Lesion(
         side=side,
         centre=(side * across, top + (anatomy.lung_base - 0.12 - top) * rng.beta(2.2, 1.2)),
         radii=(size, size * rng.uniform(0.7, 1.4)),
-        density=0.04 * np.exp(2.1 * severity) * rng.uniform(0.6, 1.4),
+        density=(0.06 + 0.34 * severity) * rng.uniform(0.85, 1.15),
         softness=rng.uniform(0.08, 0.22),
         grain=rng.uniform(0.15, 0.6),
         texture=draw_texture(rng),
@@ -173,7 +173,7 @@ def shade_lesions(rng: np.random.Generator, view: View, lesions: list[Lesion]) -
     """Opacity added in the lungs; from day to day a lesion spreads or clears."""
     total = np.zeros_like(view.u)
     for lesion in lesions:
-        growth, clearing = rng.uniform(0.85, 1.15), rng.uniform(0.6, 1.2)
+        growth, clearing = rng.uniform(0.85, 1.15), rng.uniform(0.75, 1.25)
         radii = (lesion.radii[0] * growth, lesion.radii[1] * growth)
         inside = anatomy_of.ellipse(view, lesion.centre, radii)
         inside += 0.22 * anatomy_of.sample_texture(view, lesion.texture, 0.5)
@@ -192,11 +192,11 @@ def shade_lungs(view: View, anatomy: Anatomy) -> np.ndarray:
 def draw_shadows(rng: np.random.Generator, view: View) -> np.ndarray:
     """What resembles an opacity and is none: overlap, folds of skin, a nipple."""
     side = rng.choice([RIGHT, LEFT])
-    haze = 0.022 * anatomy_of.sample_texture(view, draw_texture(rng), 0.16)
+    haze = 0.012 * anatomy_of.sample_texture(view, draw_texture(rng), 0.16)
     centre = (side * rng.uniform(0.2, 0.65), rng.uniform(-0.4, 0.5))
     blob = rise(anatomy_of.ellipse(view, centre, tuple(rng.uniform(0.1, 0.28, 2))), 0.2)
     nipple = rise(anatomy_of.ellipse(view, (side * 0.5, 0.33), (0.035, 0.035)), 0.2)
-    strengths = rng.uniform(0.02, 0.09, 2) * (rng.random(2) < (0.35, 0.2))
+    strengths = rng.uniform(0.02, 0.07, 2) * (rng.random(2) < (0.3, 0.2))
     return haze + strengths[0] * blob + strengths[1] * nipple
 
 
