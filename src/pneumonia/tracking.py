@@ -13,7 +13,7 @@ import pandas as pd
 
 from pneumonia.errors import InputError
 from pneumonia.files import hash_file, read_json
-from pneumonia.params import TrackingParams
+from pneumonia.params import Params, TrackingParams
 
 MODEL_TAG, EVALUATION_TAG, SOURCE_TAG = "model_sha256", "evaluation_sha256", "source"
 QUICK_FAILURE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
@@ -297,3 +297,26 @@ def log_result(
         tracked.log_end(load_model(files.model), parameters["data"]["image_size"], files)
         log_evaluation(files)
     return run_id
+
+
+def sync_workspace(params: Params, environ: Mapping[str, str]) -> str:
+    """Log what the workspace holds, once; returns the id of the run that carries it.
+
+    Raises InputError where the pipeline has not run yet.
+    """
+    files = ResultFiles()
+    for path in (files.model, files.evaluation, files.manifest):
+        if not path.exists():
+            raise InputError(f"{path} does not exist: run `dvc repro` first")
+    tags = describe_source(environ, files.manifest, params.data.name)
+    experiment_id = connect(params.tracking.experiment, environ)
+    return log_result(experiment_id, files, params.model_dump(), tags)
+
+
+def ui_command(environ: Mapping[str, str], port: int) -> list[str]:
+    """The command that serves MLflow's pages, to this machine only."""
+    root = find_root(environ)
+    store = environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+    return [
+        "mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port),
+    ]  # fmt: skip

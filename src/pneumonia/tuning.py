@@ -173,7 +173,7 @@ def tune(
 
     runner = TrialRunner(oracle=oracle, hypermodel=_no_model, directory=work, project_name="search")
     with silence_tuner():
-        runner.search(fit=fit, epochs=settings.epochs, verbose=0)
+        runner.search(fit=fit, epochs=settings.epochs)
     trials = tabulate_trials(oracle)
     if not (trials["status"] == "COMPLETED").any():
         raise InputError(f"no trial was completed; the last one said: {trials['message'].iloc[-1]}")

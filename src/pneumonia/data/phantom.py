@@ -230,25 +230,25 @@ def expose(rng: np.random.Generator, attenuation: np.ndarray) -> np.ndarray:
     return np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
 
-def make_phantom(output: Path, images: int, seed: int, masks: Path | None = None) -> None:
+def make_phantom(output: Path, images: int, seed: int, masks: bool = False) -> None:
     """Write `images` radiographs as PNG into the new folder `output`, whole or not at all.
 
-    With `masks`, the lesions go there under the same names, 255 inside. Raises InputError where a
-    folder exists and is not empty.
+    With `masks`, the lesions go to `output`-masks under the same names, 255 inside and 0 outside.
+    Raises InputError where one of the folders exists and is not empty.
     """
-    for folder in filter(None, (output, masks)):
+    folders = [output, output.with_name(f"{output.name}-masks")] if masks else [output]
+    for folder in folders:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"{folder} exists already; remove it or choose another --output")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".phantom-") as partial:
-        new, new_masks = Path(partial, "images"), Path(partial, "masks")
+            raise InputError(f"{folder} exists already: remove it or choose another --output")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".phantom-") as temporary:
+        new = [Path(temporary, folder.name) for folder in folders]
         for sample in track(simulate_samples(images, seed), "phantom", total=images):
-            write_png(new / sample.path, sample.image)
-            if masks:
-                write_png(new_masks / sample.path, np.uint8(255) * sample.mask)
-        new.rename(output)
-        if masks:
-            new_masks.rename(masks)
+            pictures = (sample.image, np.uint8(255) * sample.mask)
+            for folder, picture in zip(new, pictures, strict=False):
+                write_png(folder / sample.path, picture)
+        for source, target in zip(new, folders, strict=True):
+            source.replace(target)
 
 
 def write_png(path: Path, image: np.ndarray) -> None:
@@ -260,7 +260,7 @@ def main(
     output: Path = Path("data/raw/phantom"),
     images: Annotated[int, typer.Option(min=4, max=100_000)] = 600,
     seed: Annotated[int, typer.Option(min=0, help="Not params.yaml's: data stay the same.")] = 1,
-    masks: Annotated[Path | None, typer.Option(help="Folder for pictures of the lesions.")] = None,
+    masks: Annotated[bool, typer.Option(help="Write the lesions to OUTPUT-masks too.")] = False,
 ) -> None:
     """Simulate chest radiographs into OUTPUT/NORMAL and OUTPUT/PNEUMONIA."""
     make_phantom(output, images, seed, masks)

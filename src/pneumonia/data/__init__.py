@@ -1,0 +1,1 @@
+"""From files of any kind to arrays that no patient shares between training and test."""
