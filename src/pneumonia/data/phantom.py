@@ -109,7 +109,8 @@ def draw_vessel(rng: np.random.Generator, side: int) -> np.ndarray:
     """A wandering line from the hilum outwards, float64 (9, 2)."""
     angle = rng.uniform(-1.3, 1.3) + np.cumsum(rng.normal(0, 0.16, 8))
     steps = rng.uniform(0.04, 0.075) * np.stack([side * np.cos(angle), np.sin(angle)], axis=1)
-    return np.vstack([[0, 0], np.cumsum(steps, axis=0)]) + [side * 0.17, rng.uniform(-0.1, 0.08)]
+    start = np.array([side * 0.17, rng.uniform(-0.1, 0.08)])
+    return start + np.vstack([np.zeros(2), np.cumsum(steps, axis=0)])
 
 
 def draw_texture(rng: np.random.Generator) -> np.ndarray:
@@ -165,7 +166,8 @@ def draw_view(rng: np.random.Generator) -> View:
     middle = np.array([width / 2, 0.5 * height]) + rng.normal(0, 0.025, 2) * width
     back = np.linalg.inv(linear)
     x, y = np.meshgrid(np.arange(width) - middle[0], np.arange(height) - middle[1])
-    u, v = (row[0] * x + row[1] * y for row in back)
+    u = back[0, 0] * x + back[0, 1] * y
+    v = back[1, 0] * x + back[1, 1] * y
     return View(u.astype("f4"), v.astype("f4"), np.column_stack([linear, middle]))
 
 
@@ -191,13 +193,14 @@ def shade_lungs(view: View, anatomy: Anatomy) -> np.ndarray:
 
 def draw_shadows(rng: np.random.Generator, view: View) -> np.ndarray:
     """What resembles an opacity and is none: overlap, folds of skin, a nipple."""
-    side = rng.choice([RIGHT, LEFT])
+    side = int(rng.choice([RIGHT, LEFT]))
     haze = 0.012 * anatomy_of.sample_texture(view, draw_texture(rng), 0.16)
     centre = (side * rng.uniform(0.2, 0.65), rng.uniform(-0.4, 0.5))
-    blob = rise(anatomy_of.ellipse(view, centre, tuple(rng.uniform(0.1, 0.28, 2))), 0.2)
+    radii = (rng.uniform(0.1, 0.28), rng.uniform(0.1, 0.28))
+    blob = rise(anatomy_of.ellipse(view, centre, radii), 0.2)
     nipple = rise(anatomy_of.ellipse(view, (side * 0.5, 0.33), (0.035, 0.035)), 0.2)
-    strengths = rng.uniform(0.02, 0.07, 2) * (rng.random(2) < (0.3, 0.2))
-    return haze + strengths[0] * blob + strengths[1] * nipple
+    overlap = rng.uniform(0.02, 0.07) * (rng.random() < 0.3)
+    return haze + overlap * blob + rng.uniform(0.02, 0.07) * (rng.random() < 0.2) * nipple
 
 
 def draw_stomach(rng: np.random.Generator, view: View) -> np.ndarray:
@@ -207,7 +210,7 @@ def draw_stomach(rng: np.random.Generator, view: View) -> np.ndarray:
 def draw_electrodes(rng: np.random.Generator, view: View) -> np.ndarray:
     """Up to three electrodes with their leads, in a quarter of the images."""
     canvas = np.zeros(view.u.shape, np.uint8)
-    height, width = canvas.shape
+    height, width = view.u.shape
     for _ in range(rng.integers(1, 4) if rng.random() < 0.25 else 0):
         x, y = int(rng.uniform(0.15, 0.85) * width), int(rng.uniform(0.2, 0.75) * height)
         end = (int(rng.uniform(0, width)), height)

@@ -4,7 +4,9 @@ All work on a `View`: coordinates of every pixel in the patient's own frame, u f
 right) to 1 and v from -1 (neck) to 1 (abdomen), float32 (H, W). 1 is about the whole grey scale.
 """
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -55,8 +57,9 @@ def ellipse(
 ) -> np.ndarray:
     """1 minus the distance from the centre in radii: positive inside."""
     x, y = view.u - centre[0], view.v - centre[1]
-    cos, sin = np.cos(tilt), np.sin(tilt)
-    return 1 - np.hypot((cos * x + sin * y) / radii[0], (cos * y - sin * x) / radii[1])
+    cos, sin = math.cos(tilt), math.sin(tilt)
+    along, across = (cos * x + sin * y) / radii[0], (cos * y - sin * x) / radii[1]
+    return 1 - np.sqrt(along * along + across * across)
 
 
 def sample_texture(view: View, texture: np.ndarray, scale: float = 1.0) -> np.ndarray:
@@ -105,7 +108,7 @@ def shade_hila(view: View) -> np.ndarray:
 
 def shade_middle(view: View) -> np.ndarray:
     """Spine with its discs, and the windpipe (darker) down to its fork."""
-    spine = np.exp(-((view.u / 0.09) ** 4)) * (1 + 0.15 * np.sin(24 * view.v))
+    spine = np.exp(-np.square(np.square(view.u / 0.09))) * (1 + 0.15 * np.sin(24 * view.v))
     windpipe = np.exp(-((view.u / 0.045) ** 2)) * rise(-0.18 - view.v, 0.03)
     return 0.1 * spine - 0.13 * windpipe
 
@@ -140,7 +143,7 @@ def shade_clavicles(view: View, anatomy: Anatomy) -> np.ndarray:
 def shade_breasts(view: View, anatomy: Anatomy) -> np.ndarray:
     """Soft shadows over the lower fields that end in a curved lower edge."""
     sides = (ellipse(view, (side * 0.48, 0.28), (0.34, 0.3)) for side in (RIGHT, LEFT))
-    return anatomy.breast * sum(rise(inside, 0.06) for inside in sides)
+    return np.asarray(anatomy.breast * sum(rise(inside, 0.06) for inside in sides))
 
 
 def shade_vessels(view: View, anatomy: Anatomy) -> np.ndarray:
@@ -148,9 +151,9 @@ def shade_vessels(view: View, anatomy: Anatomy) -> np.ndarray:
     canvas = np.zeros(view.u.shape, np.uint8)
     for line in anatomy.vessels:
         points = np.rint(16 * (line @ view.to_pixels[:, :2].T + view.to_pixels[:, 2])).astype(int)
-        for step, ends in enumerate(zip(points[:-1], points[1:], strict=True)):
-            grey = 230 - 22 * step
-            cv2.line(canvas, *map(tuple, ends), grey, 1 + (step < 2), cv2.LINE_AA, 4)  # type: ignore[call-overload]
+        for step, ends in enumerate(pairwise(points.tolist())):
+            grey, thickness = 230 - 22 * step, 1 + (step < 2)
+            cv2.line(canvas, *ends, grey, thickness, cv2.LINE_AA, 4)
     soft = cv2.GaussianBlur(canvas, (0, 0), 0.8).astype(np.float32) / 255
     return anatomy.vessel_strength * soft
 
