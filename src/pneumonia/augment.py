@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pneumonia.data.store import write_labels
 from pneumonia.files import atomic
 from pneumonia.progress import track
 
@@ -54,8 +55,7 @@ def augment_images(
             for block in track(blocks, "augment", total=copies * _count_blocks(images)):
                 file.write(block.data)
         write_preview(np.load(partial, mmap_mode="r"), copies, folder / "preview.png")
-    with atomic(folder / "labels.npy") as partial:
-        np.save(partial, np.tile(np.asarray(labels, np.int64), copies))
+    write_labels(folder, np.tile(labels, copies))
 
 
 def _count_blocks(images: np.ndarray) -> int:
