@@ -23,10 +23,11 @@ def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
     """
     decision = read_json(models / "decision.json")
     images = np.stack([_decode(path, decision) for path in paths])
+    from pneumonia.evaluation.decision import apply_temperature
     from pneumonia.evaluation.predictor import predict_model
 
     raw = predict_model(models / "model.keras", images)
-    probabilities = calibrate(raw, decision)
+    probabilities = apply_temperature(raw, decision["temperature"])
     labels = (probabilities >= decision["threshold"]).astype(int)
     return [
         {"file": str(path), "probability": float(p), "label": int(label), "name": LABELS[label]}
