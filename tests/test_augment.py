@@ -1,5 +1,7 @@
 """Augmented copies: what is drawn, that nothing else moves, and what lies on disk."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -20,6 +22,7 @@ from pneumonia.augment import (
     warp,
 )
 
+ROOT = Path(__file__).parents[1]
 DEFAULTS = Ranges(
     horizontal_flip=True,
     shear_range=0.2,
@@ -148,3 +151,30 @@ def test_nothing_half_written_is_left_behind(tmp_path):
     with pytest.raises(OSError):
         augment(tmp_path, make_images(4))
     assert not list(tmp_path.glob(".*"))
+
+
+def test_the_stage_reads_the_training_part_and_writes_the_copies(tmp_path):
+    images = make_images(6)
+    (tmp_path / "train").mkdir()
+    np.save(tmp_path / "train/images.npy", images)
+    np.save(tmp_path / "train/labels.npy", np.arange(6) % 2)
+    run_stage(tmp_path).check_returncode()
+    rows = np.load(tmp_path / "augmented/images.npy")
+    np.testing.assert_array_equal(rows[:6], images)
+    assert len(rows) % 6 == 0
+    names = sorted(path.name for path in (tmp_path / "augmented").iterdir())
+    assert names == ["images.npy", "labels.npy", "preview.png"]
+
+
+def test_the_stage_names_a_missing_training_part(tmp_path):
+    result = run_stage(tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
+    assert str(tmp_path / "train") in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def run_stage(folder: Path) -> subprocess.CompletedProcess[str]:
+    options = ["--train", folder / "train", "--output", folder / "augmented"]
+    command = [sys.executable, ROOT / "stages/augment.py", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

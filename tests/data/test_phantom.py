@@ -1,6 +1,8 @@
 """The simulated radiographs: the same bytes again, a sound layout, neither trivial nor hidden."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -122,3 +124,12 @@ def test_a_folder_with_content_is_left_alone(tmp_path):
     with pytest.raises(InputError, match="exists already"):
         make_phantom(tmp_path, images=4, seed=1)
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_the_command_writes_the_set_and_refuses_to_do_it_twice(tmp_path):
+    command = [sys.executable, "-m", "pneumonia.data.phantom", "--images", "4"]
+    for code in (0, 2):
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert result.returncode == code
+    assert "data/raw/phantom exists already" in result.stderr
+    assert len(read_folder(tmp_path / "data/raw/phantom")) == 4
