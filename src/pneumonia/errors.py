@@ -20,7 +20,8 @@ class InputError(Exception):
 def explain_error(error: InputError | OSError) -> str:
     """One sentence for a user's mistake or an output folder that cannot be written to."""
     if isinstance(error, OSError) and not isinstance(error, InputError):
-        return f"cannot write {error.filename or 'an output'}: {error.strerror}; free or change the folder"
+        target = error.filename or "an output"
+        return f"cannot write {target}: {error.strerror}; free the disk or change the folder"
     return str(error)
 
 

@@ -8,6 +8,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from pneumonia.errors import InputError
 
+Label = Annotated[int, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0.01, le=0.5)]
 
 
@@ -19,7 +20,7 @@ class Section(BaseModel):
 
 class DataParams(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    classes: Annotated[dict[str, Literal[0, 1]], Field(min_length=2)]
+    classes: Annotated[dict[str, Label], Field(min_length=2)]
     image_size: Annotated[int, Field(ge=16, le=512)]
     keep_aspect: bool
 
@@ -114,7 +115,7 @@ class Params(Section):
 def load_params(path: Path) -> Params:
     """Read params.yaml.
 
-    Raises InputError with one sentence naming the file, `section.key`, the value and what is allowed.
+    Raises InputError with one sentence: the file, `section.key`, the value, what is allowed.
     """
     try:
         content = YAML(typ="safe").load(path.read_text())

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pneumonia.errors import InputError
 from pneumonia.files import read_json
 
 LABELS = {0: "no pneumonia", 1: "pneumonia"}
-COLUMNS = ("file", "probability", "label", "name")
+COLUMNS: Sequence[str] = ("file", "probability", "label", "name")
 
 
 def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:

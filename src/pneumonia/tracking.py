@@ -151,7 +151,7 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def log_epochs(curves: pd.DataFrame, run_id: str) -> None:
-    """Curves (epoch, part, loss, accuracy, auc) as metrics train_loss, val_loss, …, step = epoch."""
+    """Curves (epoch, part, loss, accuracy, auc) as metrics train_loss, …, step = epoch."""
     import time
 
     import mlflow
@@ -159,10 +159,10 @@ def log_epochs(curves: pd.DataFrame, run_id: str) -> None:
 
     now = int(time.time() * 1000)
     metrics = [
-        Metric(f"{row.part}_{name}", float(getattr(row, name)), now, int(row.epoch))
-        for row in curves.itertuples()
+        Metric(f"{row['part']}_{name}", float(row[name]), now, int(row["epoch"]))
+        for row in curves.to_dict("records")
         for name in ("loss", "accuracy", "auc")
-        if name in curves and pd.notna(getattr(row, name))
+        if pd.notna(row[name])
     ]
     mlflow.MlflowClient().log_batch(run_id, metrics)
 
@@ -177,7 +177,8 @@ def log_trials(experiment_id: str, run_id: str, trials: pd.DataFrame, curves: pd
         if isinstance(row["message"], str) and row["message"]:
             tags["message"] = row["message"][:5000]
         child = client.create_run(experiment_id, tags=tags).info.run_id
-        for key, value in row.items():
+        for name, value in row.items():
+            key = str(name)
             if key in ("trial", "status", "message") or pd.isna(value):
                 continue
             if key == "score" or key.startswith("val_"):
@@ -193,7 +194,7 @@ def log_model(model: Any, image_size: int) -> None:
     """The Keras model with signature (uint8 N x H x W in, probability out) and pinned versions."""
     from importlib.metadata import version
 
-    import mlflow
+    import mlflow.tensorflow
     import numpy as np
     from mlflow.models import infer_signature
 

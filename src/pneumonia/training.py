@@ -8,6 +8,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,7 +26,7 @@ Report = Callable[[pd.DataFrame], None]
 
 
 class EpochCopies(keras.utils.PyDataset):
-    """Batches (images uint8 B x H x W, labels float32 B x 1, weights float32 B) of one epoch's copy.
+    """Batches (images uint8 B x H x W, labels float32 B x 1, weights float32 B) of one copy.
 
     Epoch e reads copy e modulo copies, in an order drawn from (seed, e) alone.
     """
@@ -73,7 +74,10 @@ def compile_model(model: keras.Model, hyperparameters: ModelParams, steps: int) 
         warmup_target=hyperparameters.learning_rate,
         warmup_steps=warm_up,
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=hyperparameters.weight_decay)
+    optimizer = keras.optimizers.AdamW(
+        schedule,  # pyright: ignore[reportArgumentType]
+        weight_decay=hyperparameters.weight_decay,
+    )
     model.compile(
         optimizer=optimizer,
         loss="binary_crossentropy",
@@ -97,21 +101,26 @@ class EpochLog(keras.callbacks.Callback):
         self.work, self.patience, self.data, self.report = work, patience, data, report
         self.history = read_history(work)
 
+    @property
+    def network(self) -> keras.Model:
+        assert self.model is not None
+        return self.model
+
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self.data.set_epoch(epoch)
-        reseed_dropout(self.model, self.data.seed, epoch)
+        reseed_dropout(self.network, self.data.seed, epoch)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self.history = pd.concat([self.history, summarise_epoch(epoch + 1, logs or {})])
         with atomic(self.work / STATE.format(epoch + 1)) as partial:
-            self.model.save_weights(partial)
+            self.network.save_weights(partial)
         with atomic(self.work / WEIGHTS.format(epoch + 1)) as partial:
-            save_bare_weights(self.model, partial)
+            save_bare_weights(self.network, partial)
         write_csv(self.work / "history.csv", self.history)
         (self.work / STATE.format(epoch)).unlink(missing_ok=True)
         self.report(self.history)
         if epoch + 1 - find_best_epoch(self.history) >= self.patience:
-            self.model.stop_training = True
+            self.network.stop_training = True
 
 
 def reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
@@ -187,7 +196,7 @@ def train_model(
             epochs=settings.epochs,
             initial_epoch=done,
             shuffle=False,
-            verbose=0,
+            verbose=0,  # pyright: ignore[reportArgumentType]
             callbacks=[log],
         )
     best = build_model(hyperparameters, image_size, seed)
@@ -204,7 +213,7 @@ def keep_epochs(work: Path, folder: Path) -> None:
     shutil.rmtree(work)
 
 
-def summarise(history: pd.DataFrame, parameters: int) -> dict[str, float]:
+def summarise(history: pd.DataFrame, parameters: int) -> dict[str, Any]:
     """The best epoch, its validation figures and the number of the model's parameters."""
     best = find_best_epoch(history)
     val = history[(history["part"] == "val") & (history["epoch"] == best)].iloc[0]

@@ -101,7 +101,7 @@ class TrialRunner(keras_tuner.Tuner):
     Hyperband's promoted trials train anew as well: a one-cycle schedule cannot be prolonged.
     """
 
-    def run_trial(
+    def run_trial(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, trial: Any, fit: Callable[[ModelParams, int, Path], pd.DataFrame], epochs: int
     ) -> dict[str, float]:
         values = dict(trial.hyperparameters.values)

@@ -73,7 +73,7 @@ def _read_dicom(path: Path) -> np.ndarray:
     """The first frame, with modality and VOI transformations, MONOCHROME1 inverted."""
     import pydicom
     from pydicom.errors import InvalidDicomError
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut
+    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
     try:
         with warnings.catch_warnings():

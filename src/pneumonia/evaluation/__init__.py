@@ -1,1 +1,1 @@
-"""How good the model is on patients that it never saw, with intervals, at a threshold fixed before."""
+"""How good the model is on patients that it never saw, at a threshold fixed before."""

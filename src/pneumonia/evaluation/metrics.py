@@ -12,7 +12,7 @@ CLIP = 1e-7
 
 
 def auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve: the share of concordant pairs, ties counting half (Mann-Whitney)."""
+    """Area under the ROC curve: the share of concordant pairs, ties counting half."""
     positive, negative = _weigh_by_score(labels, scores, weights)
     below = np.cumsum(negative, axis=1) - negative
     pairs = positive.sum(1) * negative.sum(1)

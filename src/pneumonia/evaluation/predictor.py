@@ -14,7 +14,7 @@ def predict_model(model_path: Path, images: np.ndarray, batch_size: int = 256) -
 
 
 def predict_images(model: keras.Model, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """P(pneumonia), float64 (N,), of uint8 images (N, H, W); reads `batch_size` images at a time."""
+    """P(pneumonia), float64 (N,), of uint8 images (N, H, W), a batch at a time."""
     batches = [
         model.predict_on_batch(np.asarray(images[start : start + batch_size]))
         for start in range(0, len(images), batch_size)
