@@ -22,7 +22,8 @@ ui: .venv/ready  ## compare runs in the browser
 	pneumonia ui
 
 bench: .venv/ready
-	python benchmarks/run.py
+	python benchmarks/bench_augment.py
+	python benchmarks/bench_startup.py
 
 .venv/ready: requirements.lock pyproject.toml
 	@if command -v uv >/dev/null; then \

@@ -1,7 +1,8 @@
 """params.yaml as frozen models: an unknown key or a bad value is an error that names the key."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
@@ -60,7 +61,7 @@ class Interval(Section):
     @model_validator(mode="after")
     def check_order(self) -> "Interval":
         if not self.min < self.max or (self.log and self.min <= 0):
-            raise ValueError("min below max, and above 0 where log is true")
+            raise ValueError("must have min below max, and min above 0 where log is true")
         return self
 
 
@@ -75,7 +76,8 @@ class TuneParams(Section):
     @model_validator(mode="after")
     def check_space(self) -> "TuneParams":
         if unknown := set(self.space) - set(ModelParams.model_fields):
-            raise ValueError(f"only keys of the section model, not {sorted(unknown)}")
+            known = ", ".join(ModelParams.model_fields)
+            raise ValueError(f"has the unknown key space.{min(unknown)}; allowed: {known}")
         return self
 
 
@@ -131,75 +133,78 @@ def load_params(path: Path) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise InputError(f"{path}: {_explain(error.errors()[0])}") from None
+        raise InputError(f"{path}: {_explain(error.errors())}") from None
 
 
-def _explain(error: Any) -> str:
-    location = [str(part) for part in error["loc"]]
+def _explain(errors: list[Any]) -> str:
+    """The most telling of pydantic's errors as one sentence."""
+    order = ("extra_forbidden", "value_error", "missing")
+    error = min(errors, key=lambda e: order.index(e["type"]) if e["type"] in order else 1.5)
+    location = [str(part) for part in error["loc"] if str(part).replace("_", "").isalnum()]
+    key = ".".join(part for part in location if part != Interval.__name__)
     if error["type"] == "extra_forbidden":
-        allowed = ", ".join(_fields_at(location[:-1]))
-        return (
-            f"unknown key {'.'.join(location)} (value {error['input']!r}); allowed here: {allowed}"
-        )
+        return f"unknown key {key} (value {error['input']!r}); allowed: {_name_fields(location)}"
     if error["type"] == "missing":
-        return f"the key {'.'.join(location)} is missing; add it"
-    key, annotation = _annotation_at(location)
+        return f"the key {key} is missing; add it"
     if error["type"] == "value_error":
-        allowed = str(error["ctx"]["error"])
-    else:
-        allowed = describe_allowed(annotation) if annotation else error["msg"]
+        return f"{key} {error['ctx']['error']}"
+    allowed = describe_allowed(*_find_type(location)) or error["msg"]
     return f"{key} is {error['input']!r}, but it must be {allowed}"
 
 
-def _fields_at(location: list[str]) -> list[str]:
+def _name_fields(location: list[str]) -> str:
     model: Any = Params
+    for part in location[:-1]:
+        field = model.model_fields.get(part)
+        model = field.annotation if field else Interval
+        if not hasattr(model, "model_fields"):
+            model = Interval
+    return ", ".join(model.model_fields)
+
+
+def _find_type(location: list[str]) -> tuple[Any, list[Any]]:
+    """The type at a location and its constraints; of a dictionary, those of its values."""
+    kind, metadata = Params, []
     for part in location:
-        fields = getattr(model, "model_fields", {})
-        model = fields[part].annotation if part in fields else Interval
-    return list(model.model_fields)
+        fields = getattr(kind, "model_fields", None)
+        if fields:
+            kind, metadata = fields[part].annotation, list(fields[part].metadata)
+        elif get_origin(kind) is dict:
+            kind, metadata = _unwrap(get_args(kind)[1])
+    return kind, metadata
 
 
-def _annotation_at(location: list[str]) -> tuple[str, Any]:
-    """The dotted key that a validation error is about, and its field."""
-    field: Any = None
-    model: Any = Params
-    known: list[str] = []
-    for part in location:
-        fields = getattr(model, "model_fields", {})
-        if part not in fields:
-            break
-        known, field = [*known, part], fields[part]
-        model = field.annotation
-    return ".".join(known), field
+def _unwrap(kind: Any) -> tuple[Any, list[Any]]:
+    """An Annotated type as type and constraints."""
+    if get_origin(kind) is not Annotated:
+        return kind, []
+    inner, *extras = get_args(kind)
+    return inner, [item for extra in extras for item in getattr(extra, "metadata", [extra])]
 
 
-def describe_allowed(field: Any) -> str:
-    """What a field accepts, in words: type, choices and range."""
-    kind, metadata = field.annotation, list(field.metadata)
-    optional = type(None) in get_args(kind)
-    if optional:
-        inner = next(option for option in get_args(kind) if option is not type(None))
-        kind, metadata = get_args(inner)[0], [m for f in inner.__metadata__ for m in f.metadata]
+def describe_allowed(kind: Any, metadata: list[Any]) -> str:
+    """What a type with constraints accepts, in words: type, choices and range."""
+    options = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
+    if type(None) in options:
+        inner = next(option for option in options if option is not type(None))
+        return describe_allowed(*_unwrap(inner)) + " or null"
+    if Interval in options:
+        return "a list of numbers, or min, max and log"
     if get_origin(kind) is Literal:
-        words = "one of " + ", ".join(map(str, get_args(kind)))
-    elif kind is bool:
-        words = "true or false"
-    elif kind in (int, float):
-        words = {int: "a whole number", float: "a number"}[kind] + _describe_range(metadata)
-    elif kind is str:
-        patterns = [m.pattern for m in metadata if getattr(m, "pattern", None)]
-        words = f"text matching {patterns[0]}" if patterns else "text"
-    else:
-        words = "keys with values as in the commented default"
-    return words + (" or null" if optional else "")
+        return "one of " + ", ".join(map(str, get_args(kind)))
+    if kind is bool:
+        return "true or false"
+    if kind in (int, float):
+        words = {int: "a whole number", float: "a number"}[kind]
+        return words + _describe_range(metadata)
+    if kind is str:
+        patterns = [item.pattern for item in metadata if getattr(item, "pattern", None)]
+        return f"text matching {patterns[0]}" if patterns else "text"
+    return "keys with values, as in the commented params.yaml"
 
 
 def _describe_range(metadata: list[Any]) -> str:
     bounds = {name: getattr(m, name) for m in metadata for name in ("ge", "le") if hasattr(m, name)}
-    if len(bounds) == 2:
-        return (
-            f" from {bounds['ge']:g} to {bounds['le']:g}"
-            if bounds["le"] < 1e6
-            else (f" from {bounds['ge']} to {bounds['le']}")
-        )
-    return ""
+    if len(bounds) < 2:
+        return ""
+    return f" from {bounds['ge']} to {bounds['le']}"

@@ -194,12 +194,12 @@ def log_model(model: Any, image_size: int) -> None:
     """The Keras model with signature (uint8 N x H x W in, probability out) and pinned versions."""
     from importlib.metadata import version
 
-    import mlflow.tensorflow
     import numpy as np
+    from mlflow import tensorflow as mlflow_tensorflow
     from mlflow.models import infer_signature
 
     example = np.zeros((1, image_size, image_size), "uint8")
-    mlflow.tensorflow.log_model(
+    mlflow_tensorflow.log_model(
         model,
         name="model",
         signature=infer_signature(example, model.predict_on_batch(example)),

@@ -1,0 +1,71 @@
+"""params.yaml: what is wrong is named, with section, key, value and allowed range."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pneumonia.errors import InputError
+from pneumonia.params import load_params
+
+DEFAULT = Path("params.yaml").read_text()
+
+
+def load_changed(folder: Path, old: str, new: str) -> str:
+    assert old in DEFAULT
+    path = folder / "params.yaml"
+    path.write_text(DEFAULT.replace(old, new, 1))
+    with pytest.raises(InputError) as caught:
+        load_params(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("max_trials:", "max_trails:", ["unknown key tune.max_trails", "max_trials"]),
+        ("max_trials: 5", "max_trials: 0", ["tune.max_trials is 0", "from 1 to 1000"]),
+        ("epochs: 12", "epochs: twelve", ["train.epochs is 'twelve'", "whole number"]),
+        ("seed: 1 ", "seed: -1 ", ["seed is -1", "from 0 to 4294967295"]),
+        ("strategy: random", "strategy: evolve", ["tune.strategy is 'evolve'", "hyperband"]),
+        ("keep_aspect: true", "keep_aspect: 3", ["data.keep_aspect is 3", "true or false"]),
+        ("name: phantom", "name: ../x", ["data.name is '../x'"]),
+        ("NORMAL: 0", "NORMAL: 2", ["data.classes.NORMAL is 2", "from 0 to 1"]),
+        ("  width: [", "  widht: [", ["tune has the unknown key space.widht"]),
+        ("{min: 0.0, max: 0.5,", "{min: 0.6, max: 0.5,", ["tune.space.dropout", "min below max"]),
+        ("seed: 1 ", "sead: 1 ", ["unknown key sead"]),
+    ],
+)
+def test_error_names_key_value_and_range(
+    tmp_path: Path, old: str, new: str, words: list[str]
+) -> None:
+    message = load_changed(tmp_path, old, new)
+    assert all(word in message for word in words), message
+    assert "\n" not in message
+
+
+def test_missing_broken_and_empty_files(tmp_path: Path) -> None:
+    for content in (None, "a: [", "- 1"):
+        path = tmp_path / "params.yaml"
+        if content:
+            path.write_text(content)
+        with pytest.raises(InputError, match=r"params\.yaml"):
+            load_params(path)
+
+
+@given(st.integers(1, 1000))
+def test_values_in_range_are_kept(tmp_path_factory: pytest.TempPathFactory, trials: int) -> None:
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
+    path.write_text(DEFAULT.replace("max_trials: 5", f"max_trials: {trials}"))
+    assert load_params(path).tune.max_trials == trials
+
+
+def test_every_key_is_commented() -> None:
+    for line in DEFAULT.splitlines()[1:]:
+        key = line.split("#")[0].strip()
+        inside_classes = key.split(":")[0] in {"NORMAL", "PNEUMONIA", "NonCOVID", "COVID"}
+        inside_space = line.startswith("    ")
+        section = not line.startswith(" ")
+        if key and not (inside_classes or inside_space) and (not section or key[-1] != ":"):
+            assert "#" in line or key.startswith("group_pattern"), line
