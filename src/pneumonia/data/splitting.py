@@ -15,7 +15,7 @@ import pandas as pd
 from pneumonia.data import partition
 from pneumonia.data.decode import DecodeError, fit_square, read_gray
 from pneumonia.data.sources import Source, find_sources
-from pneumonia.data.store import PARTS, write_labels
+from pneumonia.data.store import PARTS, allocate_images, write_labels
 from pneumonia.errors import InputError
 from pneumonia.files import atomic, hash_file, write_csv
 from pneumonia.params import DataParams, SplitParams
@@ -52,7 +52,7 @@ def scratch_images(output: Path, count: int, size: int) -> Iterator[np.ndarray]:
     path = output / f".{os.getpid()}-images.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        yield np.lib.format.open_memmap(path, "w+", "uint8", (count, size, size))
+        yield allocate_images(path, count, size)
     finally:
         path.unlink(missing_ok=True)
 
@@ -108,8 +108,7 @@ def write_parts(output: Path, images: np.ndarray, table: pd.DataFrame) -> None:
         write_labels(folder, rows["label"].to_numpy())
         numbers = rows["source"].to_numpy()
         with atomic(folder / "images.npy") as partial:
-            shape = (len(numbers), *images.shape[1:])
-            target = np.lib.format.open_memmap(partial, "w+", "uint8", shape)
+            target = allocate_images(partial, len(numbers), images.shape[1])
             for start in range(0, len(numbers), 1024):
                 target[start : start + 1024] = images[numbers[start : start + 1024]]
             target.flush()

@@ -1,5 +1,6 @@
 """Images on their way between stages: .npy files that are memory-mapped, and the manifest."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,17 @@ def load_part(folder: Path) -> Part:
         return Part(images, np.load(folder / "labels.npy"))
     except (FileNotFoundError, ValueError) as error:
         raise InputError(f"{folder} holds no images ({error}): run `dvc repro`") from None
+
+
+def allocate_images(path: Path, count: int, size: int) -> np.ndarray:
+    """A new .npy file of uint8 zeros (count, size, size), memory-mapped for writing.
+
+    Its space is taken at once: a full disk is an OSError here, not a crash at a later write.
+    """
+    images = np.lib.format.open_memmap(path, "w+", "uint8", (count, size, size))
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return images
 
 
 def write_labels(folder: Path, labels: np.ndarray) -> None:
