@@ -1,0 +1,110 @@
+"""Training ends with the same bytes, at once or after an interruption; models load in safe mode."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pneumonia.data.store import Part
+from pneumonia.evaluation.predictor import predict_epochs, predict_model
+from pneumonia.model import build_model, load_model, save_model
+from pneumonia.params import ModelParams, TrainParams
+from pneumonia.training import (
+    EpochCopies,
+    find_best_epoch,
+    keep_epochs,
+    train_model,
+    weigh_classes,
+)
+
+SMALL = ModelParams(width=4, depth=1, dropout=0.3, learning_rate=0.01, weight_decay=0.01)
+RECIPE = TrainParams(epochs=3, batch_size=8, patience=3, class_balance=True)
+
+
+def make_part(copies: int, count: int = 24) -> Part:
+    rng = np.random.default_rng(0)
+    labels = np.arange(count) % 2
+    images = rng.integers(0, 100, (count, 16, 16)) + 100 * labels[:, None, None] * np.eye(16)
+    return Part(np.tile(images.astype("uint8"), (copies, 1, 1)), np.tile(labels, copies))
+
+
+class InterruptionError(Exception):
+    pass
+
+
+def train(work: Path, stop_after: int = 99) -> tuple[bytes, pd.DataFrame]:
+    def report(history: pd.DataFrame) -> None:
+        if history["epoch"].max() == stop_after:
+            raise InterruptionError
+
+    work.mkdir(exist_ok=True)
+    model, history = train_model(
+        SMALL, 16, make_part(2), make_part(1), RECIPE, copies=2, seed=1, work=work, report=report
+    )
+    save_model(model, work / "model.keras")
+    return (work / "model.keras").read_bytes(), history
+
+
+def test_same_bytes_twice_and_after_an_interruption(tmp_path: Path) -> None:
+    whole, history = train(tmp_path / "a")
+    again, _ = train(tmp_path / "b")
+    with pytest.raises(InterruptionError):
+        train(tmp_path / "c", stop_after=2)
+    resumed, resumed_history = train(tmp_path / "c")
+    assert whole == again == resumed
+    pd.testing.assert_frame_equal(
+        history.reset_index(drop=True), resumed_history.reset_index(drop=True), rtol=1e-8
+    )
+    assert list(history["epoch"]) == [1, 1, 2, 2, 3, 3]
+
+
+def test_kept_epochs_give_their_own_predictions(tmp_path: Path) -> None:
+    train(tmp_path / "w")
+    model = shutil.copy(tmp_path / "w" / "model.keras", tmp_path / "model.keras")
+    history = pd.read_csv(tmp_path / "w" / "history.csv")
+    keep_epochs(tmp_path / "w", tmp_path / "epochs")
+    weights = sorted((tmp_path / "epochs").iterdir())
+    assert [path.name for path in weights] == [f"00{n}.weights.h5" for n in (1, 2, 3)]
+    images = make_part(1).images
+    by_epoch = predict_epochs(Path(model), weights, images)
+    assert by_epoch.shape == (3, 24)
+    best = predict_model(Path(model), images, batch_size=7)
+    np.testing.assert_allclose(by_epoch[find_best_epoch(history) - 1], best, atol=1e-6)
+
+
+def test_epochs_read_their_copy_in_their_own_order() -> None:
+    part = Part(np.arange(40, dtype="uint8").reshape(40, 1, 1), np.tile(np.arange(10) % 2, 4))
+    data = EpochCopies(part, 4, 3, balance=False, seed=1)
+    for epoch in range(6):
+        data.set_epoch(epoch)
+        seen = np.concatenate([data[batch][0] for batch in range(len(data))]).ravel()
+        assert sorted(seen) == list(range(10 * (epoch % 4), 10 * (epoch % 4) + 10))
+    data.set_epoch(0)
+    first = data[0][0].copy()
+    data.set_epoch(4)
+    assert not np.array_equal(first, data[0][0])
+
+
+def test_classes_weigh_the_same() -> None:
+    labels = np.array([0, 1, 1, 1])
+    weights = weigh_classes(labels)
+    assert weights[labels == 0].sum() == pytest.approx(weights[labels == 1].sum())
+    assert weights.mean() == pytest.approx(1)
+
+
+def test_model_takes_any_size_and_ignores_exposure(tmp_path: Path) -> None:
+    save_model(build_model(SMALL, 32, seed=3), tmp_path / "model.keras")
+    model = load_model(tmp_path / "model.keras")
+    images = np.random.default_rng(0).integers(50, 100, (2, 32, 32)).astype("uint8")
+    plain = model.predict_on_batch(images)
+    np.testing.assert_allclose(model.predict_on_batch(images + 50), plain, atol=1e-4)
+    np.testing.assert_allclose(model.predict_on_batch(images * 2), plain, atol=1e-2)
+    assert model.predict_on_batch(np.zeros((1, 90, 70), "uint8")).shape == (1, 1)
+
+
+def test_the_seed_decides_the_weights() -> None:
+    one, two, other = (build_model(SMALL, 16, seed).get_weights()[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, other)
