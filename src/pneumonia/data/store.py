@@ -34,7 +34,7 @@ def load_part(folder: Path) -> Part:
         raise InputError(f"{folder} holds no images ({error}): run `dvc repro`") from None
 
 
-def allocate_images(path: Path, count: int, size: int) -> np.ndarray:
+def allocate_images(path: Path, count: int, size: int) -> np.memmap:
     """A new .npy file of uint8 zeros (count, size, size), memory-mapped for writing.
 
     Its space is taken at once: a full disk is an OSError here, not a crash at a later write.
