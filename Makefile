@@ -11,7 +11,7 @@ repro: .venv/ready  ## run the pipeline: data, five stages, one MLflow run
 	pneumonia sync
 
 test: .venv/ready lint  ## linters, types and all tests
-	pytest -n 2
+	pytest -n 2 --dist loadfile
 
 lint: .venv/ready
 	ruff check .

@@ -1,7 +1,6 @@
 """The whole pipeline by real DVC and MLflow, on a shrunk copy of the project."""
 
 import json
-import shutil
 from pathlib import Path
 
 import mlflow
@@ -121,22 +120,16 @@ def test_plots_of_two_revisions_are_on_one_page(project: Project) -> None:
     project.run("dvc", "checkout", "-q")
 
 
-def test_sync_logs_a_restored_result_once(project: Project) -> None:
-    for name in ("mlflow.db", "mlartifacts"):
-        shutil.move(project.root / name, project.root.parent / name)
-    try:
-        first = project.run("pneumonia", "sync").split()[-8:]
-        assert len(list_results(project)) == 1
-        assert project.run("pneumonia", "sync").split()[-8:] == first
-        (run,) = list_results(project)
-        assert run.data.tags["source"] == "files"
-        assert "test_auc" in run.data.metrics
-        assert len(list_runs(project)) == 3
-    finally:
-        for name in ("mlflow.db", "mlartifacts"):
-            target = project.root / name
-            shutil.rmtree(target) if target.is_dir() else target.unlink()
-            shutil.move(project.root.parent / name, target)
+def test_sync_logs_a_restored_result_once(project: Project, tmp_path: Path) -> None:
+    empty = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    first = project.run("pneumonia", "sync", MLFLOW_TRACKING_URI=empty).splitlines()[-1]
+    again = project.run("pneumonia", "sync", MLFLOW_TRACKING_URI=empty).splitlines()[-1]
+    assert again == first
+    runs = mlflow.MlflowClient(empty).search_runs(["1"])
+    assert len(runs) == 3
+    (result,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert result.data.tags["source"] == "files"
+    assert "test_auc" in result.data.metrics
 
 
 def test_predict_gives_probability_and_label(project: Project) -> None:
@@ -185,10 +178,9 @@ def test_a_silent_tracking_server_is_named(project: Project) -> None:
 def test_imported_set_runs_in_temp(project: Project, make_images) -> None:
     source = make_images("own", patients=10)
     said = project.run("pneumonia", "data", "import", "own", str(source))
-    assert "40 images" not in said
-    assert "32 images" in said or "images in data/raw/own" in said
+    assert "40 images in data/raw/own" in said
     assert "already" in project.run("pneumonia", "data", "import", "own", str(source))
-    said = project.run("dvc", "exp", "run", "--temp", "-n", "own", "-S", "data.name=own")
+    project.run("dvc", "exp", "run", "--temp", "-n", "own", "-S", "data.name=own")
     newest = list_results(project)[0]
     assert newest.data.tags["data_name"] == "own"
     assert newest.info.status == "FINISHED"

@@ -53,8 +53,9 @@ def read_json(path: Path) -> Any:
 
 
 def hash_work(folders: list[Path], *settings: Any) -> str:
-    """A short key of the files in the folders and of the settings: same key, same work."""
+    """A short key of the files in the folders, the settings and our code: same key, same work."""
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    files += sorted(Path(__file__).parent.rglob("*.py"))
     digest = hashlib.sha256("".join(hash_file(path) for path in files).encode())
     digest.update(repr(settings).encode())
     return digest.hexdigest()[:16]

@@ -34,7 +34,7 @@ def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> ker
         groups=1, center=False, scale=False, epsilon=1e-3, name="standardise"
     )(x)
     width = hyperparameters.width
-    x = _convolve(x, width, "stem")
+    x = _convolve(x, width, "stem", kernel=5, stride=2)
     for block in range(hyperparameters.depth):
         x = _convolve(x, width * 2**block, f"block{block + 1}")
         x = keras.layers.MaxPooling2D(name=f"block{block + 1}_pool")(x)
@@ -47,8 +47,12 @@ def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> ker
     return keras.Model(images, probability, name="pneumonia")
 
 
-def _convolve(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
-    x = keras.layers.Conv2D(channels, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
+def _convolve(
+    x: keras.KerasTensor, channels: int, name: str, kernel: int = 3, stride: int = 1
+) -> keras.KerasTensor:
+    x = keras.layers.Conv2D(
+        channels, kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_conv"
+    )(x)
     x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return keras.layers.Activation("relu", name=f"{name}_relu")(x)
 

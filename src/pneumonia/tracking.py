@@ -260,13 +260,20 @@ def track_training(
         yield TrackedTraining(experiment_id, run_id, settings.log_model)
 
 
-def find_run(experiment_id: str, model_sha256: str, evaluation_sha256: str | None) -> str | None:
-    """The newest run of this model with this evaluation (None: not evaluated yet)."""
+def find_run(
+    experiment_id: str, model_sha256: str, evaluation_sha256: str | None, asked: dict[str, Any]
+) -> str | None:
+    """The newest run of this model with this evaluation (None: not evaluated yet).
+
+    `asked` are the parameters of the evaluation: two rules may lead to the same figures.
+    """
     import mlflow
 
     query = f"tags.{MODEL_TAG} = '{model_sha256}'"
+    wanted = {key: str(value) for key, value in asked.items()}
     for run in mlflow.MlflowClient().search_runs([experiment_id], query):
-        if run.data.tags.get(EVALUATION_TAG) == evaluation_sha256:
+        same = wanted.items() <= run.data.params.items()
+        if same and run.data.tags.get(EVALUATION_TAG) == evaluation_sha256:
             return run.info.run_id
     return None
 
@@ -282,11 +289,12 @@ def log_result(
     import mlflow
 
     model_sha256, evaluation_sha256 = hash_file(files.model), hash_file(files.evaluation)
-    if waiting := find_run(experiment_id, model_sha256, None):
+    asked = flatten(parameters["evaluate"], "evaluate.")
+    if waiting := find_run(experiment_id, model_sha256, None, asked):
         with mlflow.start_run(run_id=waiting):
             log_evaluation(files)
         return waiting
-    if known := find_run(experiment_id, model_sha256, evaluation_sha256):
+    if known := find_run(experiment_id, model_sha256, evaluation_sha256, asked):
         return known
     from pneumonia.model import load_model
 

@@ -176,6 +176,7 @@ def tune(
         runner.search(fit=fit, epochs=settings.epochs)
     trials = tabulate_trials(oracle)
     if not (trials["status"] == "COMPLETED").any():
+        shutil.rmtree(work)
         raise InputError(f"no trial was completed; the last one said: {trials['message'].iloc[-1]}")
     best = select_hyperparameters(oracle.get_best_trials(1)[0].hyperparameters.values)
     curves = collect_curves(runner, oracle)
