@@ -184,3 +184,27 @@ def test_imported_set_runs_in_temp(project: Project, make_images) -> None:
     newest = list_results(project)[0]
     assert newest.data.tags["data_name"] == "own"
     assert newest.info.status == "FINISHED"
+
+
+def test_import_refuses_and_keeps_what_is_there(project: Project, make_images) -> None:
+    source = make_images("other", patients=3)
+    (source / "empty").mkdir()
+    refusals = [
+        (["set", "nowhere"], "nowhere does not exist"),
+        (["set", str(source / "empty")], "no class folders"),
+        (["phantom", str(source)], "'phantom' cannot name a data set"),
+        (["../set", str(source)], "cannot name a data set"),
+    ]
+    for arguments, words in refusals:
+        said = project.run("pneumonia", "data", "import", *arguments, code=2)
+        assert words in said
+        assert "Traceback" not in said
+    (source / "empty").rmdir()
+    project.run("pneumonia", "data", "import", "other", str(source))
+    before = sorted((project.root / "data/raw/other").rglob("*.png"))
+    next(source.rglob("*.png")).unlink()
+    said = project.run("pneumonia", "data", "import", "other", str(source), code=2)
+    assert "holds other files" in said
+    assert sorted((project.root / "data/raw/other").rglob("*.png")) == before
+    project.run("pneumonia", "data", "import", "other", str(source), "--replace")
+    assert len(list((project.root / "data/raw/other").rglob("*.png"))) == len(before) - 1
