@@ -9,14 +9,14 @@ from pathlib import Path
 
 SMALL = {
     "image_size: 64": "image_size: 24",
-    "copies: 4": "copies: 2",
+    "copies: 8": "copies: 2",
     "width: 16 ": "width: 4 ",
     "depth: 3 ": "depth: 1 ",
     "width: [8, 16, 24]": "width: [4, 6]",
     "depth: [2, 3, 4]": "depth: [1, 2]",
     "max_trials: 5": "max_trials: 2",
     "epochs: 4 ": "epochs: 1 ",
-    "epochs: 12 ": "epochs: 2 ",
+    "epochs: 20 ": "epochs: 2 ",
     "bootstrap_draws: 2000": "bootstrap_draws: 200",
 }
 

@@ -91,6 +91,7 @@ class TrainParams(Section):
 class EvaluateParams(Section):
     threshold_rule: Literal["youden", "sensitivity", "specificity"]
     threshold_target: Annotated[float, Field(ge=0.5, le=1)]
+    fit_on: Literal["clean", "shifted"]
     bootstrap_draws: Annotated[int, Field(ge=100, le=100_000)]
     confidence: Annotated[float, Field(ge=0.5, le=0.999)]
 

@@ -58,6 +58,20 @@ def draw_confusion(axes: Axes, matrix: np.ndarray, threshold: float) -> Axes:
     return axes
 
 
+def draw_shifts(axes: Axes, shifts: pd.DataFrame) -> Axes:
+    """AUC and accuracy under each shift (columns shift, auc, accuracy), the unchanged one first."""
+    places = np.arange(len(shifts))
+    for name, colour, marker in (("auc", BLUE, "o"), ("accuracy", ORANGE, "s")):
+        axes.plot(shifts[name], places, marker, color=colour, label=name, ms=5)
+        axes.axvline(shifts[name].iloc[0], color=colour, ls=":", lw=1)
+    axes.set_yticks(places, shifts["shift"], fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xlabel="on the test part", title="Images as other hospitals might make them")
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(frameon=False)
+    return axes
+
+
 def draw_epochs(axes: np.ndarray, epochs: pd.DataFrame, best_epoch: int) -> np.ndarray:
     """Loss and accuracy of train, val and test by epoch; the kept epoch is marked."""
     for axis, name in zip(axes, ("loss", "accuracy"), strict=True):

@@ -1,0 +1,52 @@
+"""The shift suite changes what it says, by itself and the same each time."""
+
+import numpy as np
+import pytest
+
+from pneumonia.evaluation.shift import SHIFTS, measure_shifts, shift_images
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    ramp = np.linspace(30, 220, 48)
+    base = (ramp[:, None] + ramp[None]) / 2
+    return np.stack([base + 10 * np.sin(k + base / (4 + k)) for k in range(3)]).astype("uint8")
+
+
+@pytest.mark.parametrize("name", SHIFTS)
+def test_shape_type_and_bytes_are_kept(images: np.ndarray, name: str) -> None:
+    first = shift_images(images, name, seed=3)
+    assert (first.shape, first.dtype) == (images.shape, np.uint8)
+    np.testing.assert_array_equal(first, shift_images(images, name, seed=3))
+    np.testing.assert_array_equal(first[:2], shift_images(images[:2], name, seed=3))
+    assert np.array_equal(first, images) == (name == "none")
+
+
+def test_directions(images: np.ndarray) -> None:
+    mean = {name: shift_images(images, name, 0).mean() for name in SHIFTS}
+    assert mean["darker"] < mean["none"] < mean["brighter"]
+    assert mean["gamma 2"] < mean["none"] < mean["gamma 0.5"]
+    assert mean["inverted"] == pytest.approx(255 - mean["none"])
+    spread = {name: shift_images(images, name, 0).std() for name in SHIFTS}
+    assert spread["low contrast"] < spread["none"] < spread["high contrast"]
+
+
+def test_the_centre_stays_when_framing_changes() -> None:
+    image = np.zeros((1, 41, 41), "uint8")
+    image[0, 19:22, 19:22] = 255
+    for name in ("cropped", "zoomed out", "aspect 4:5", "rotated"):
+        rows, columns = np.nonzero(shift_images(image, name, 0)[0] > 60)
+        assert rows.mean() == pytest.approx(20, abs=0.3)
+        assert columns.mean() == pytest.approx(20, abs=0.3)
+
+
+def test_a_brightness_classifier_fails_under_darkness_alone(images: np.ndarray) -> None:
+    bright = np.clip(images.astype(int) + 25, 0, 255).astype("uint8")
+    both, labels = np.concatenate([images, bright]), np.repeat([0, 1], 3)
+    middle = (images.mean() + bright.mean()) / 2
+    table = measure_shifts(
+        lambda x: 1 / (1 + np.exp(-(x.mean(axis=(1, 2)) - middle) / 8)), both, labels, 0.5, seed=0
+    ).set_index("shift")
+    assert table.loc["none", "accuracy"] == 1
+    assert table.loc["darker", "sensitivity"] == 0
+    assert table.loc["inverted", "auc"] == 0
