@@ -71,8 +71,10 @@ def test_equal_pictures_are_on_one_side(params: Params, make_images, tmp_path: P
         (lambda root: shutil.rmtree(root / "NORMAL"), "one label only"),
         (lambda root: (root / "NORMAL").rename(root / "Healthy"), "data.classes does not name"),
         (
-            lambda root: [f.unlink() for f in (root / "NORMAL").iterdir() if "0000_" not in f.name],
-            "1 patients, but 3 are needed",
+            lambda root: [
+                f.unlink() for f in (root / "NORMAL").iterdir() if f.name[:11] > "patient0001"
+            ],
+            "2 patients, but 3 are needed",
         ),
         (lambda root: [f.write_text("x") for f in root.rglob("*.png")], "no image can be read"),
     ],
