@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SMALL = {
-    "image_size: 64": "image_size: 24",
+    "image_size: 96": "image_size: 24",
     "copies: 8": "copies: 2",
-    "width: 16 ": "width: 4 ",
+    "width: 24 ": "width: 4 ",
     "depth: 3 ": "depth: 1 ",
     "width: [8, 16, 24]": "width: [4, 6]",
     "depth: [2, 3, 4]": "depth: [1, 2]",

@@ -46,7 +46,7 @@ def test_one_run_holds_parameters_curves_figures_and_pictures(project: Project) 
     client = mlflow.MlflowClient(project.database)
     assert [m.step for m in client.get_metric_history(run.info.run_id, "val_loss")] == [1, 2]
     stored = {item.path for item in client.list_artifacts(run.info.run_id, "plots")}
-    assert {"plots/roc.png", "plots/confusion.png"} <= stored
+    assert {"plots/roc.png", "plots/confusion.png", "plots/shift.png"} <= stored
     assert run.data.tags["data_name"] == "phantom"
     assert len(run.data.tags["data_sha256"]) == 64
     head = project.run("git", "rev-parse", "HEAD~1").strip()

@@ -28,7 +28,7 @@ def test_parts_and_manifest_agree(params: Params, make_images, tmp_path: Path) -
     for part in ("train", "val", "test"):
         loaded = load_part(tmp_path / "out" / part)
         rows = manifest[manifest["split"] == part].sort_values("row")
-        assert loaded.images.shape == (len(rows), 64, 64)
+        assert loaded.images.shape == (len(rows), 96, 96)
         np.testing.assert_array_equal(loaded.labels, rows["label"])
         assert len(part_groups(manifest, part)) == len(rows)
     assert manifest.groupby("group")["split"].nunique().max() == 1
