@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -46,14 +47,15 @@ def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> ker
     return keras.Model(images, probability, name="pneumonia")
 
 
-def _normalise_locally(x: keras.KerasTensor, window: int) -> keras.KerasTensor:
+def _normalise_locally(x: Any, window: int) -> Any:
     """Grey values less their mean, over their standard deviation, in a square about each pixel.
 
     Source: Jarrett et al., What is the best multi-stage architecture for object recognition?, ICCV
-    2009 (local contrast normalisation), with an even window instead of a Gaussian one.
+    2009 (local contrast normalisation), with an even window instead of a Gaussian one. `x` is a
+    Keras tensor (N, H, W, 1), so is what it gives; pyright does not know their arithmetic.
     """
 
-    def average(values: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    def average(values: Any, name: str) -> Any:
         for side, shape in (("rows", (window, 1)), ("columns", (1, window))):
             values = keras.layers.AveragePooling2D(shape, 1, "same", name=f"{name}_{side}")(values)
         return values

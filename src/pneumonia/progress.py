@@ -1,4 +1,4 @@
-"""Progress bars on a terminal's standard error; silence everywhere else."""
+"""Progress on a terminal's standard error; silence everywhere else."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -15,3 +15,12 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
     yield from rich_track(
         items, description, total=total, console=console, disable=not console.is_terminal
     )
+
+
+def announce(text: str) -> None:
+    """Show a line on a terminal's standard error; silence everywhere else."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        console.print(text, highlight=False, markup=False)

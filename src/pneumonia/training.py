@@ -18,6 +18,7 @@ from pneumonia.data.store import Part
 from pneumonia.files import atomic, write_csv
 from pneumonia.model import build_model
 from pneumonia.params import ModelParams, TrainParams
+from pneumonia.progress import announce
 
 WARM_UP_SHARE = 0.2
 WEIGHTS, STATE = "{:03d}.weights.h5", "state-{:03d}.weights.h5"
@@ -119,8 +120,17 @@ class EpochLog(keras.callbacks.Callback):
         write_csv(self.work / "history.csv", self.history)
         (self.work / STATE.format(epoch)).unlink(missing_ok=True)
         self.report(self.history)
+        announce(describe_epoch(epoch + 1, (self.params or {}).get("epochs"), logs or {}))
         if epoch + 1 - find_best_epoch(self.history) >= self.patience:
             self.network.stop_training = True
+
+
+def describe_epoch(epoch: int, epochs: int | None, logs: dict[str, float]) -> str:
+    """An epoch in a line for the terminal."""
+    return (
+        f"epoch {epoch} of {epochs}: loss {logs['entropy']:.3f}, "
+        f"validation loss {logs['val_entropy']:.3f}, validation AUC {logs['val_auc']:.3f}"
+    )
 
 
 def reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:

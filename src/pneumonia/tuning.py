@@ -19,6 +19,7 @@ import tensorflow as tf
 from pneumonia.data.store import Part
 from pneumonia.errors import InputError
 from pneumonia.params import Interval, ModelParams, TrainParams, TuneParams
+from pneumonia.progress import announce
 from pneumonia.training import find_best_epoch, train_model
 
 Space = dict[str, list[int | float] | Interval]
@@ -107,6 +108,7 @@ class TrialRunner(keras_tuner.Tuner):
         values = dict(trial.hyperparameters.values)
         epochs = int(values.get("tuner/epochs", epochs))
         folder = Path(self.get_trial_dir(trial.trial_id))
+        announce(f"trial {trial.trial_id}: {select_hyperparameters(values).model_dump()}")
         try:
             history = fit(select_hyperparameters(values), epochs, folder)
         except tf.errors.ResourceExhaustedError as error:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pneumonia.evaluation import metrics
+from pneumonia.progress import track
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 REPORTED = ("auc", "accuracy", "sensitivity", "specificity", "ece")
@@ -136,7 +137,7 @@ def measure_shifts(
     """Columns shift and `REPORTED`, a row a shift; `predict` gives probabilities float (N,)."""
     ones = np.ones((1, len(labels)))
     rows = []
-    for name in SHIFTS:
+    for name in track(SHIFTS, "shift suite", total=len(SHIFTS)):
         scores = predict(shift_images(images, name, seed))
         figures = metrics.all_metrics(labels, scores, threshold, ones)
         rows.append({"shift": name} | {key: float(figures[key][0]) for key in REPORTED})
