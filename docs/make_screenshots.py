@@ -1,0 +1,131 @@
+"""Takes docs/mlflow-comparison.png and docs/plots-diff.png with a headless Chromium.
+
+Run in the project's root: python docs/make_screenshots.py REV1 REV2. Without a network, the scripts
+that DVC's page loads come from a folder: npm install --prefix FOLDER --legacy-peer-deps
+vega@5.20.2 vega-lite@5.2.0 vega-embed@6.18.2, and then the option --vega FOLDER.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from pneumonia import errors
+from pneumonia.files import atomic, write_text
+from pneumonia.params import load_params
+from pneumonia.tracking import connect, ui_command
+
+COMPARISON, DIFF = Path("docs/mlflow-comparison.png"), Path("docs/plots-diff.png")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
+    "--virtual-time-budget=20000",  # milliseconds that the page believes have passed
+)  # fmt: skip
+START_LIMIT, BROWSER_LIMIT, RUNS = 90, 180, 3  # seconds, seconds, runs side by side
+
+
+def find_browser() -> str:
+    """Path of Chromium or Chrome; raises InputError where none is installed."""
+    for name in BROWSERS:
+        if path := shutil.which(name):
+            return path
+    raise errors.InputError(f"no browser found: install Chromium ({', '.join(BROWSERS)} on PATH)")
+
+
+def take_picture(url: str, target: Path, width: int, height: int) -> None:
+    """Write `url` as a PNG of width x height pixels; raises InputError if the browser fails."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, atomic(target) as png:
+        asked = (f"--user-data-dir={profile}", f"--window-size={width},{height}")
+        command = [find_browser(), *FLAGS, *asked, f"--screenshot={png.resolve()}", url]
+        try:
+            subprocess.run(command, capture_output=True, timeout=BROWSER_LIMIT, check=False)
+        except subprocess.TimeoutExpired:
+            raise errors.InputError(f"{url} was not ready within {BROWSER_LIMIT} s") from None
+        if not png.exists():
+            raise errors.InputError(f"{command[0]} made no picture of {url}: try it by hand")
+
+
+@contextmanager
+def serve_mlflow() -> Iterator[str]:
+    """MLflow's pages on a free loopback port; gives their address, ends the server afterwards."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ui_command(os.environ, port)
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)  # the server and its workers
+        server.wait()
+
+
+def wait_for(port: int) -> None:
+    """Return once the port accepts connections; raises InputError after START_LIMIT seconds."""
+    end = time.monotonic() + START_LIMIT
+    while time.monotonic() < end:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.5)
+    raise errors.InputError(f"MLflow did not start within {START_LIMIT} s: try `make ui`")
+
+
+def find_comparison() -> str:
+    """Path and query of the page that compares the newest evaluated runs, trials left out."""
+    import mlflow
+
+    experiment = load_params(Path("params.yaml")).tracking.experiment
+    identity = connect(experiment, os.environ)
+    found = mlflow.MlflowClient().search_runs(
+        [identity], "metrics.test_auc >= 0", order_by=["attributes.start_time DESC"]
+    )
+    runs = [run.info.run_id for run in found if "mlflow.parentRunId" not in run.data.tags][:RUNS]
+    if len(runs) < RUNS:
+        raise errors.InputError(f"{experiment} has {len(runs)} evaluated runs, {RUNS} are needed")
+    asked = [quote(json.dumps(ids)) for ids in (runs, [identity])]
+    return f"/#/compare-runs?runs={asked[0]}&experiments={asked[1]}"
+
+
+def make_diff(rev1: str, rev2: str, folder: Path, vega: Path | None) -> Path:
+    """The page of `dvc plots diff`; its Vega scripts come from `vega`/node_modules if given."""
+    command = ["dvc", "plots", "diff", rev1, rev2, "-o", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    page = folder / "index.html"
+    if done.returncode or not page.exists():
+        reason = (done.stderr.strip() or "no page was written").splitlines()[0]
+        raise errors.InputError(f"`dvc plots diff {rev1} {rev2}` failed: {reason}")
+    if vega:
+        local = rf'src="{(vega / "node_modules").resolve().as_uri()}/\1/build/\1.min.js"'
+        html = page.read_text(encoding="utf-8")
+        write_text(page, re.sub(r'src="https://[^"]*/(vega[a-z-]*)@[\d.]+"', local, html))
+    return page
+
+
+def main(rev1: str, rev2: str, vega: Path | None = None) -> None:
+    """Take both pictures; --vega: folder where npm installed vega, vega-lite and vega-embed."""
+    find_browser()
+    if vega and not (vega / "node_modules/vega-embed").is_dir():
+        raise errors.InputError(f"{vega} has no node_modules/vega-embed: run npm install there")
+    comparison = find_comparison()
+    with serve_mlflow() as address:
+        take_picture(address + comparison, COMPARISON, 1500, 1400)
+    with tempfile.TemporaryDirectory() as folder:
+        page = make_diff(rev1, rev2, Path(folder), vega)
+        take_picture(page.as_uri(), DIFF, 1400, 2600)
+
+
+if __name__ == "__main__":
+    errors.run(main)
