@@ -31,26 +31,24 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
     "--virtual-time-budget=20000",  # milliseconds that the page believes have passed
 )  # fmt: skip
-START_LIMIT, BROWSER_LIMIT, RUNS = 90, 180, 3  # seconds, seconds, runs side by side
+HOST = "mlflow.localhost"  # loopback too; at plain localhost MLflow opens its assistant's panel
+START_LIMIT, RUNS = 90, 3  # seconds, runs side by side
 
 
 def find_browser() -> str:
     """Path of Chromium or Chrome; raises InputError where none is installed."""
-    for name in BROWSERS:
-        if path := shutil.which(name):
-            return path
+    if path := next(filter(None, map(shutil.which, BROWSERS)), None):
+        return path
     raise errors.InputError(f"no browser found: install Chromium ({', '.join(BROWSERS)} on PATH)")
 
 
-def take_picture(url: str, target: Path, width: int, height: int) -> None:
-    """Write `url` as a PNG of width x height pixels; raises InputError if the browser fails."""
+def take_picture(url: str, target: Path, size: str, scale: float) -> None:
+    """Write `url`, laid out at `size` pixels, as a scaled PNG; InputError if the browser fails."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, atomic(target) as png:
-        asked = (f"--user-data-dir={profile}", f"--window-size={width},{height}")
-        command = [find_browser(), *FLAGS, *asked, f"--screenshot={png.resolve()}", url]
-        try:
-            subprocess.run(command, capture_output=True, timeout=BROWSER_LIMIT, check=False)
-        except subprocess.TimeoutExpired:
-            raise errors.InputError(f"{url} was not ready within {BROWSER_LIMIT} s") from None
+        size_flags = (f"--window-size={size}", f"--force-device-scale-factor={scale}")
+        files = (f"--user-data-dir={profile}", f"--screenshot={png.resolve()}")
+        command = [find_browser(), *FLAGS, *size_flags, *files, url]
+        subprocess.run(command, capture_output=True, check=False)
         if not png.exists():
             raise errors.InputError(f"{command[0]} made no picture of {url}: try it by hand")
 
@@ -61,12 +59,16 @@ def serve_mlflow() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ui_command(os.environ, port)
-    quiet = subprocess.DEVNULL
-    server = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
+    address, quiet = f"http://{HOST}:{port}", subprocess.DEVNULL
+    known = {"MLFLOW_SERVER_ALLOWED_HOSTS": f"{HOST}:{port}",
+             "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": address}  # fmt: skip
+    server = subprocess.Popen(
+        ui_command(os.environ, port),
+        stdout=quiet, stderr=quiet, start_new_session=True, env=os.environ | known,
+    )  # fmt: skip
     try:
         wait_for(port)
-        yield f"http://127.0.0.1:{port}"
+        yield address
     finally:
         os.killpg(server.pid, signal.SIGTERM)  # the server and its workers
         server.wait()
@@ -75,12 +77,11 @@ def serve_mlflow() -> Iterator[str]:
 def wait_for(port: int) -> None:
     """Return once the port accepts connections; raises InputError after START_LIMIT seconds."""
     end = time.monotonic() + START_LIMIT
-    while time.monotonic() < end:
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.5)
-    raise errors.InputError(f"MLflow did not start within {START_LIMIT} s: try `make ui`")
+    with socket.socket() as client:
+        while client.connect_ex(("127.0.0.1", port)):
+            if time.monotonic() > end:
+                raise errors.InputError(f"MLflow did not start in {START_LIMIT} s: try `make ui`")
+            time.sleep(0.5)
 
 
 def find_comparison() -> str:
@@ -95,8 +96,7 @@ def find_comparison() -> str:
     runs = [run.info.run_id for run in found if "mlflow.parentRunId" not in run.data.tags][:RUNS]
     if len(runs) < RUNS:
         raise errors.InputError(f"{experiment} has {len(runs)} evaluated runs, {RUNS} are needed")
-    asked = [quote(json.dumps(ids)) for ids in (runs, [identity])]
-    return f"/#/compare-runs?runs={asked[0]}&experiments={asked[1]}"
+    return f"/#/compare-runs?runs={quote(json.dumps(runs))}&experiments=" + quote(f'["{identity}"]')
 
 
 def make_diff(rev1: str, rev2: str, folder: Path, vega: Path | None) -> Path:
@@ -121,10 +121,10 @@ def main(rev1: str, rev2: str, vega: Path | None = None) -> None:
         raise errors.InputError(f"{vega} has no node_modules/vega-embed: run npm install there")
     comparison = find_comparison()
     with serve_mlflow() as address:
-        take_picture(address + comparison, COMPARISON, 1500, 1400)
+        take_picture(address + comparison, COMPARISON, "1500,1400", 1)
     with tempfile.TemporaryDirectory() as folder:
         page = make_diff(rev1, rev2, Path(folder), vega)
-        take_picture(page.as_uri(), DIFF, 1400, 2600)
+        take_picture(page.as_uri(), DIFF, "2500,3650", 0.6)  # wide enough for two pictures in a row
 
 
 if __name__ == "__main__":
