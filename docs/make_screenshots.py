@@ -35,22 +35,15 @@ HOST = "mlflow.localhost"  # loopback too; at plain localhost MLflow opens its a
 START_LIMIT, RUNS = 90, 3  # seconds, runs side by side
 
 
-def find_browser() -> str:
-    """Path of Chromium or Chrome; raises InputError where none is installed."""
-    if path := next(filter(None, map(shutil.which, BROWSERS)), None):
-        return path
-    raise errors.InputError(f"no browser found: install Chromium ({', '.join(BROWSERS)} on PATH)")
-
-
-def take_picture(url: str, target: Path, size: str, scale: float) -> None:
+def take_picture(browser: str, url: str, target: Path, size: str, scale: float) -> None:
     """Write `url`, laid out at `size` pixels, as a scaled PNG; InputError if the browser fails."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, atomic(target) as png:
         size_flags = (f"--window-size={size}", f"--force-device-scale-factor={scale}")
         files = (f"--user-data-dir={profile}", f"--screenshot={png.resolve()}")
-        command = [find_browser(), *FLAGS, *size_flags, *files, url]
+        command = [browser, *FLAGS, *size_flags, *files, url]
         subprocess.run(command, capture_output=True, check=False)
         if not png.exists():
-            raise errors.InputError(f"{command[0]} made no picture of {url}: try it by hand")
+            raise errors.InputError(f"{browser} made no picture of {url}: try it by hand")
 
 
 @contextmanager
@@ -60,28 +53,21 @@ def serve_mlflow() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address, quiet = f"http://{HOST}:{port}", subprocess.DEVNULL
-    known = {"MLFLOW_SERVER_ALLOWED_HOSTS": f"{HOST}:{port}",
-             "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": address}  # fmt: skip
-    server = subprocess.Popen(
-        ui_command(os.environ, port),
-        stdout=quiet, stderr=quiet, start_new_session=True, env=os.environ | known,
-    )  # fmt: skip
+    known = {"ALLOWED_HOSTS": f"{HOST}:{port}", "CORS_ALLOWED_ORIGINS": address}
+    environ = os.environ | {f"MLFLOW_SERVER_{key}": value for key, value in known.items()}
+    command = ui_command(os.environ, port)
+    server = subprocess.Popen(command, env=environ, stdout=quiet, stderr=quiet, process_group=0)
     try:
-        wait_for(port)
+        end = time.monotonic() + START_LIMIT
+        with socket.socket() as client:
+            while client.connect_ex(("127.0.0.1", port)):
+                if time.monotonic() > end:
+                    raise errors.InputError("MLflow's pages do not start: try `make ui`")
+                time.sleep(0.5)
         yield address
     finally:
         os.killpg(server.pid, signal.SIGTERM)  # the server and its workers
         server.wait()
-
-
-def wait_for(port: int) -> None:
-    """Return once the port accepts connections; raises InputError after START_LIMIT seconds."""
-    end = time.monotonic() + START_LIMIT
-    with socket.socket() as client:
-        while client.connect_ex(("127.0.0.1", port)):
-            if time.monotonic() > end:
-                raise errors.InputError(f"MLflow did not start in {START_LIMIT} s: try `make ui`")
-            time.sleep(0.5)
 
 
 def find_comparison() -> str:
@@ -109,22 +95,24 @@ def make_diff(rev1: str, rev2: str, folder: Path, vega: Path | None) -> Path:
         raise errors.InputError(f"`dvc plots diff {rev1} {rev2}` failed: {reason}")
     if vega:
         local = rf'src="{(vega / "node_modules").resolve().as_uri()}/\1/build/\1.min.js"'
-        html = page.read_text(encoding="utf-8")
-        write_text(page, re.sub(r'src="https://[^"]*/(vega[a-z-]*)@[\d.]+"', local, html))
+        tag, html = r'src="https://[^"]*/(vega[a-z-]*)@[\d.]+"', page.read_text("utf-8")
+        write_text(page, re.sub(tag, local, html))
     return page
 
 
 def main(rev1: str, rev2: str, vega: Path | None = None) -> None:
     """Take both pictures; --vega: folder where npm installed vega, vega-lite and vega-embed."""
-    find_browser()
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not browser:
+        raise errors.InputError(f"no browser: install Chromium ({', '.join(BROWSERS)} on PATH)")
     if vega and not (vega / "node_modules/vega-embed").is_dir():
         raise errors.InputError(f"{vega} has no node_modules/vega-embed: run npm install there")
     comparison = find_comparison()
     with serve_mlflow() as address:
-        take_picture(address + comparison, COMPARISON, "1500,1400", 1)
+        take_picture(browser, address + comparison, COMPARISON, "1500,1400", 1)
     with tempfile.TemporaryDirectory() as folder:
         page = make_diff(rev1, rev2, Path(folder), vega)
-        take_picture(page.as_uri(), DIFF, "2500,3650", 0.6)  # wide enough for two pictures in a row
+        take_picture(browser, page.as_uri(), DIFF, "2500,3650", 0.6)  # two pictures fit in a row
 
 
 if __name__ == "__main__":
