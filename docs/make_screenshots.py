@@ -1,0 +1,119 @@
+"""Takes docs/mlflow-comparison.png and docs/plots-diff.png with a headless Chromium.
+
+Run in the project's root: python docs/make_screenshots.py REV1 REV2. Without a network, the scripts
+that DVC's page loads come from a folder: npm install --prefix FOLDER --legacy-peer-deps
+vega@5.20.2 vega-lite@5.2.0 vega-embed@6.18.2, and then the option --vega FOLDER.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from pneumonia import errors
+from pneumonia.files import atomic, write_text
+from pneumonia.params import load_params
+from pneumonia.tracking import connect, ui_command
+
+COMPARISON, DIFF = Path("docs/mlflow-comparison.png"), Path("docs/plots-diff.png")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
+    "--virtual-time-budget=20000",  # milliseconds that the page believes have passed
+)  # fmt: skip
+HOST = "mlflow.localhost"  # loopback too; at plain localhost MLflow opens its assistant's panel
+START_LIMIT, RUNS = 90, 3  # seconds, runs side by side
+
+
+def take_picture(browser: str, url: str, target: Path, size: str, scale: float) -> None:
+    """Write `url`, laid out at `size` pixels, as a scaled PNG; InputError if the browser fails."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, atomic(target) as png:
+        size_flags = (f"--window-size={size}", f"--force-device-scale-factor={scale}")
+        files = (f"--user-data-dir={profile}", f"--screenshot={png.resolve()}")
+        command = [browser, *FLAGS, *size_flags, *files, url]
+        subprocess.run(command, capture_output=True, check=False)
+        if not png.exists():
+            raise errors.InputError(f"{browser} made no picture of {url}: try it by hand")
+
+
+@contextmanager
+def serve_mlflow() -> Iterator[str]:
+    """MLflow's pages on a free loopback port; gives their address, ends the server afterwards."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address, quiet = f"http://{HOST}:{port}", subprocess.DEVNULL
+    known = {"ALLOWED_HOSTS": f"{HOST}:{port}", "CORS_ALLOWED_ORIGINS": address}
+    environ = os.environ | {f"MLFLOW_SERVER_{key}": value for key, value in known.items()}
+    command = ui_command(os.environ, port)
+    server = subprocess.Popen(command, env=environ, stdout=quiet, stderr=quiet, process_group=0)
+    try:
+        end = time.monotonic() + START_LIMIT
+        with socket.socket() as client:
+            while client.connect_ex(("127.0.0.1", port)):
+                if time.monotonic() > end:
+                    raise errors.InputError("MLflow's pages do not start: try `make ui`")
+                time.sleep(0.5)
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)  # the server and its workers
+        server.wait()
+
+
+def find_comparison() -> str:
+    """Path and query of the page that compares the newest evaluated runs, trials left out."""
+    import mlflow
+
+    experiment = load_params(Path("params.yaml")).tracking.experiment
+    identity = connect(experiment, os.environ)
+    found = mlflow.MlflowClient().search_runs(
+        [identity], "metrics.test_auc >= 0", order_by=["attributes.start_time DESC"]
+    )
+    runs = [run.info.run_id for run in found if "mlflow.parentRunId" not in run.data.tags][:RUNS]
+    if len(runs) < RUNS:
+        raise errors.InputError(f"{experiment} has {len(runs)} evaluated runs, {RUNS} are needed")
+    return f"/#/compare-runs?runs={quote(json.dumps(runs))}&experiments=" + quote(f'["{identity}"]')
+
+
+def make_diff(rev1: str, rev2: str, folder: Path, vega: Path | None) -> Path:
+    """The page of `dvc plots diff`; its Vega scripts come from `vega`/node_modules if given."""
+    command = ["dvc", "plots", "diff", rev1, rev2, "-o", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    page = folder / "index.html"
+    if done.returncode or not page.exists():
+        reason = (done.stderr.strip() or "no page was written").splitlines()[0]
+        raise errors.InputError(f"`dvc plots diff {rev1} {rev2}` failed: {reason}")
+    if vega:
+        local = rf'src="{(vega / "node_modules").resolve().as_uri()}/\1/build/\1.min.js"'
+        tag, html = r'src="https://[^"]*/(vega[a-z-]*)@[\d.]+"', page.read_text("utf-8")
+        write_text(page, re.sub(tag, local, html))
+    return page
+
+
+def main(rev1: str, rev2: str, vega: Path | None = None) -> None:
+    """Take both pictures; --vega: folder where npm installed vega, vega-lite and vega-embed."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not browser:
+        raise errors.InputError(f"no browser: install Chromium ({', '.join(BROWSERS)} on PATH)")
+    if vega and not (vega / "node_modules/vega-embed").is_dir():
+        raise errors.InputError(f"{vega} has no node_modules/vega-embed: run npm install there")
+    comparison = find_comparison()
+    with serve_mlflow() as address:
+        take_picture(browser, address + comparison, COMPARISON, "1500,1400", 1)
+    with tempfile.TemporaryDirectory() as folder:
+        page = make_diff(rev1, rev2, Path(folder), vega)
+        take_picture(browser, page.as_uri(), DIFF, "2500,3650", 0.6)  # two pictures fit in a row
+
+
+if __name__ == "__main__":
+    errors.run(main)
