@@ -62,7 +62,8 @@ def _normalise_locally(x: Any, window: int) -> Any:
 
     mean = average(x, "local_mean")
     variance = average(keras.ops.square(x), "local_square") - keras.ops.square(mean)
-    return (x - mean) / keras.ops.sqrt(keras.ops.relu(variance) + NOISE_VARIANCE)
+    positive: Any = keras.ops.relu(variance)
+    return (x - mean) / keras.ops.sqrt(positive + NOISE_VARIANCE)
 
 
 def _convolve(
