@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pneumonia.files import atomic
 
@@ -77,6 +78,7 @@ def draw_epochs(axes: np.ndarray, epochs: pd.DataFrame, best_epoch: int) -> np.n
     for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
         for part, colour in PART_COLOURS.items():
             axis.plot(epochs["epoch"], epochs[f"{part}_{name}"], color=colour, label=part)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.axvline(best_epoch, color="0.5", ls=":", lw=1, label="kept epoch")
         axis.set(xlabel="epoch", ylabel=f"{name}{' (nats)' if name == 'loss' else ''}")
         axis.set_title(f"{name} by epoch{', threshold 0.5' if name == 'accuracy' else ''}")
