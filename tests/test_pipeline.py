@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 from pipeline import Project, clone_project
+from pydicom.data import get_testdata_file
 
 from pneumonia.data.store import load_part
 from pneumonia.evaluation.predictor import predict_model
@@ -134,7 +135,7 @@ def test_sync_logs_a_restored_result_once(project: Project, tmp_path: Path) -> N
 
 def test_predict_gives_probability_and_label(project: Project) -> None:
     images = sorted((project.root / "data/raw/phantom/PNEUMONIA").iterdir())[:3]
-    paths = [str(path) for path in images]
+    paths = [str(path) for path in images] + [str(get_testdata_file("CT_small.dcm"))]
     rows = json.loads(
         project.run("sh", "-c", f"pneumonia predict --json {' '.join(paths)} 2>/dev/null")
     )
