@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,8 @@ def evaluate(
 
     model = folders.models / "model.keras"
     network = load_model(model)
-    decision = decide(
-        lambda images: predict_images(network, images),
-        load_part(folders.split / "val"),
-        settings,
-        seed,
-    )
-    decision |= data
+    val = load_part(folders.split / "val")
+    decision = decide(partial(predict_images, network), val, settings, seed) | data
     write_json(folders.models / "decision.json", decision)
 
     def predict(images: np.ndarray) -> np.ndarray:
