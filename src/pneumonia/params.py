@@ -43,9 +43,13 @@ class AugmentParams(Section):
     brightness_range: Annotated[float, Field(ge=0, le=1)]
     contrast_range: Annotated[float, Field(ge=0, le=0.9)]
     gamma_range: Annotated[float, Field(ge=0, le=3)]
+    invert_share: Annotated[float, Field(ge=0, le=1)]
 
 
 class ModelParams(Section):
+    backbone: Literal["cnn", "efficientnetv2b0", "densenet121", "mobilenetv3small"]
+    weights: Annotated[str, Field(min_length=1)]
+    normalisation: Literal["none", "image", "local", "both"]
     width: Annotated[int, Field(ge=4, le=256)]
     depth: Annotated[int, Field(ge=1, le=6)]
     dropout: Annotated[float, Field(ge=0, le=0.9)]
@@ -71,7 +75,8 @@ class TuneParams(Section):
     max_trials: Annotated[int, Field(ge=1, le=1000)] | None
     epochs: Annotated[int, Field(ge=1, le=1000)]
     objective: Literal["auc", "loss"]
-    space: dict[str, Annotated[list[int | float], Field(min_length=1)] | Interval]
+    judge_on: Literal["clean", "shifted"]
+    space: dict[str, Annotated[list[int | float | str], Field(min_length=1)] | Interval]
 
     @model_validator(mode="after")
     def check_space(self) -> "TuneParams":
@@ -83,9 +88,10 @@ class TuneParams(Section):
 
 class TrainParams(Section):
     epochs: Annotated[int, Field(ge=1, le=1000)]
+    epoch_images: Annotated[int, Field(ge=1, le=1_000_000)]
     batch_size: Annotated[int, Field(ge=1, le=4096)]
-    patience: Annotated[int, Field(ge=1, le=1000)]
     class_balance: bool
+    label_smoothing: Annotated[float, Field(ge=0, le=0.5)]
 
 
 class EvaluateParams(Section):

@@ -15,10 +15,10 @@ from pneumonia.evaluation import metrics
 from pneumonia.evaluation.card import write_card
 from pneumonia.evaluation.decision import apply_temperature, choose_threshold, fit_temperature
 from pneumonia.evaluation.intervals import draw_weights, estimate
-from pneumonia.evaluation.shift import measure_shifts, shift_images
+from pneumonia.evaluation.shift import measure_shifts
 from pneumonia.files import hash_file, write_csv, write_json
 from pneumonia.params import EvaluateParams
-from pneumonia.training import find_best_epoch
+from pneumonia.shift import add_shifted
 
 SIMULATED = "simulated images: these figures show that the pipeline runs, they are not clinical"
 
@@ -92,14 +92,11 @@ def decide(
 ) -> dict[str, Any]:
     """Temperature and threshold, fitted on validation images, also as other sites might make them.
 
-    Images of one hospital are told apart so easily that any threshold in a wide gap looks best;
-    those under `mixed` shifts say which one holds elsewhere.
+    See `add_shifted` for why.
     """
-    images, labels = np.asarray(val.images), val.labels
-    if settings.fit_on == "shifted":
-        images = np.concatenate([images, shift_images(images, "mixed", seed)])
-        labels = np.concatenate([labels, labels])
-    raw = predict(images)
+    judged = add_shifted(val, seed) if settings.fit_on == "shifted" else val
+    labels = judged.labels
+    raw = predict(judged.images)
     temperature = fit_temperature(labels, raw)
     threshold = choose_threshold(
         labels,
@@ -201,19 +198,14 @@ def draw(
         np.array(counts, int),
         figures["threshold"],
     )
-    best = find_best_epoch_of(epochs)
-    plots.save_figure(plots.draw_epochs, folder / "epochs.png", epochs, best, axes=2)
+    last = int(epochs["epoch"].max())
+    plots.save_figure(plots.draw_epochs, folder / "epochs.png", epochs, last, axes=2)
     point = (1 - (figures["specificity"] or 0), figures["sensitivity"] or 0)
     band = bootstrap_roc(scores, settings, seed)
     curve = tabulate_roc(scores)
     plots.save_figure(
         plots.draw_roc, folder / "roc.png", curve, band, point, describe(figures, "auc")
     )
-
-
-def find_best_epoch_of(epochs: pd.DataFrame) -> int:
-    """The epoch with the lowest validation loss, in the wide table."""
-    return find_best_epoch(epochs.assign(part="val", loss=epochs["val_loss"]))
 
 
 def bootstrap_roc(

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from pneumonia.evaluation.shift import SHIFTS, measure_shifts, shift_images
+from pneumonia.data.store import Part
+from pneumonia.evaluation.shift import measure_shifts
+from pneumonia.shift import SHIFTS, add_shifted, shift_images
 
 
 @pytest.fixture
@@ -50,3 +52,10 @@ def test_a_brightness_classifier_fails_under_darkness_alone(images: np.ndarray) 
     assert table.loc["none", "accuracy"] == 1
     assert table.loc["darker", "sensitivity"] == 0
     assert table.loc["inverted", "auc"] == 0
+
+
+def test_a_part_is_followed_by_itself_under_shift(images: np.ndarray) -> None:
+    both = add_shifted(Part(images, np.array([0, 1, 0])), seed=2)
+    assert both.labels.tolist() == [0, 1, 0, 0, 1, 0]
+    np.testing.assert_array_equal(both.images[:3], images)
+    np.testing.assert_array_equal(both.images[3:], shift_images(images, "mixed", 2))
