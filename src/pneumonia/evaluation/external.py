@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -125,7 +126,8 @@ def read_images(
         images[number] = fit_square(gray, size, keep_aspect=keep_aspect)
         return row | {"width": gray.shape[1], "height": gray.shape[0], "reason": ""}
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    # decoders change the warning filters, and from threads they do not always change them back
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(track(pool.map(decode, range(len(sources))), "decode", total=len(sources)))
     table = pd.DataFrame(rows).assign(group=name_groups(sources, params.split.group_pattern))
     return images, table
