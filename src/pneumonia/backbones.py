@@ -40,8 +40,7 @@ def build_backbone(x: Any, hyperparameters: ModelParams) -> Any:
             raise
         raise InputError(
             f"model.weights is imagenet, but {FILES[name]} cannot be fetched: put that file of "
-            f"keras.applications into {Path(keras.config.keras_home()) / 'models'}, or set "
-            "model.weights to none"
+            "keras.applications into ~/.keras/models, or set model.weights to none"
         ) from None
 
 

@@ -73,13 +73,12 @@ def draw_shifts(axes: Axes, shifts: pd.DataFrame) -> Axes:
     return axes
 
 
-def draw_epochs(axes: np.ndarray, epochs: pd.DataFrame, best_epoch: int) -> np.ndarray:
+def draw_epochs(axes: np.ndarray, epochs: pd.DataFrame) -> np.ndarray:
     """Loss and accuracy of train, val and test by epoch; the kept epoch is marked."""
     for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
         for part, colour in PART_COLOURS.items():
             axis.plot(epochs["epoch"], epochs[f"{part}_{name}"], color=colour, label=part)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.axvline(best_epoch, color="0.5", ls=":", lw=1, label="kept epoch")
         axis.set(xlabel="epoch", ylabel=f"{name}{' (nats)' if name == 'loss' else ''}")
         axis.set_title(f"{name} by epoch{', threshold 0.5' if name == 'accuracy' else ''}")
         axis.legend(frameon=False)

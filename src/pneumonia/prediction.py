@@ -11,7 +11,6 @@ import numpy as np
 
 from pneumonia.data.decode import DecodeError, decode_file
 from pneumonia.errors import InputError
-from pneumonia.files import read_json
 
 LABELS = {0: "no pneumonia", 1: "pneumonia"}
 COLUMNS: Sequence[str] = ("file", "probability", "label", "name")
@@ -22,13 +21,15 @@ def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
 
     Raises InputError where the model or a file is missing or unreadable, naming it.
     """
-    decision = read_json(models / "decision.json")
+    from pneumonia.evaluation.calibration import apply_calibration
+    from pneumonia.evaluation.decision import read_decision
+
+    decision = read_decision(models / "decision.json")
     images = np.stack([_decode(path, decision) for path in paths])
-    from pneumonia.evaluation.decision import apply_temperature
     from pneumonia.evaluation.predictor import predict_model
 
     raw = predict_model(models / "model.keras", images)
-    probabilities = apply_temperature(raw, decision["temperature"])
+    probabilities = apply_calibration(raw, decision["calibration"])
     labels = (probabilities >= decision["threshold"]).astype(int)
     return [
         {"file": str(path), "probability": float(p), "label": int(label), "name": LABELS[label]}

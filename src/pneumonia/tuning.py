@@ -22,7 +22,7 @@ from pneumonia.params import Interval, ModelParams, TrainParams, TuneParams
 from pneumonia.progress import announce
 from pneumonia.training import last_figures, train_model
 
-Space = dict[str, list[int | float] | Interval]
+Space = dict[str, list[int | float | str] | Interval]
 CURVE_COLUMNS = ["trial", "epoch", "part", "loss", "accuracy", "auc"]
 
 

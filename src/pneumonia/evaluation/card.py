@@ -7,7 +7,7 @@ from pneumonia.files import write_text
 
 ROWS = (
     "auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity",
-    "precision", "npv", "f1", "mcc", "brier", "ece", "loss",
+    "ppv", "npv", "f1", "mcc", "brier", "ece", "loss",
 )  # fmt: skip
 TEXT = """# Model card
 
@@ -18,8 +18,8 @@ medical device and not to be used for the care of patients.
 - Data: `{data}`{note}
 - Test part: {images} images of {patients} patients, prevalence {prevalence:.3f}; no patient and no
   picture is in training or validation as well.
-- Threshold {threshold:.4f} on probabilities at temperature {temperature:.3f}, both fixed on
-  validation images before the test part was opened.
+- Threshold {threshold:.4f} on probabilities (calibration: {calibration}), both fixed on validation
+  images before the test part was opened.
 - Model file: sha256 `{model_sha256}`
 
 | figure on the test part | value | {confidence:.0%} interval (bootstrap over patients) |
@@ -43,5 +43,5 @@ def _row(name: str, figures: dict[str, Any]) -> str:
     value, low, high = (figures[name + end] for end in ("", "_low", "_high"))
     if value is None:
         return f"| {name} | none | {figures['reasons'][name]} |"
-    interval = f"{low:.3f} to {high:.3f}" if low is not None else figures["reasons"][name]
+    interval = f"{low:.3f} to {high:.3f}" if None not in (low, high) else figures["reasons"][name]
     return f"| {name} | {value:.3f} | {interval} |"
