@@ -25,12 +25,13 @@ import typer
 from ruamel.yaml import YAML
 
 from pneumonia.augment import Ranges, augment_images
-from pneumonia.data.store import load_manifest, load_part
+from pneumonia.data.store import Part, load_manifest, load_part
 from pneumonia.errors import run
 from pneumonia.evaluation.calibration import apply_calibration
 from pneumonia.evaluation.decision import decide
-from pneumonia.evaluation.predictor import predict_images
+from pneumonia.evaluation.predictor import extract_features, predict_images
 from pneumonia.evaluation.shift import measure_shifts
+from pneumonia.evaluation.typicality import fit_typicality
 from pneumonia.files import hash_file
 from pneumonia.params import Params, load_params
 from pneumonia.progress import announce
@@ -89,12 +90,19 @@ def measure_seed(settings: Params, data: Path, left: str, seed: int) -> dict[str
             copies=copies, seed=seed, work=work,
         )  # fmt: skip
         seconds = perf_counter() - start
+    extract = partial(extract_features, model)
+    typicality = fit_typicality(extract(np.asarray(part.images)[train]), extract(val.images))
+
+    def find_atypical(images: np.ndarray) -> np.ndarray:
+        return typicality.is_atypical(extract(images))
+
     decision = decide(partial(predict_images, model), val, settings.evaluate, seed)
 
     def predict(images: np.ndarray) -> np.ndarray:
         return apply_calibration(predict_images(model, images), decision["calibration"])
 
-    table = measure_shifts(predict, images, labels, decision["threshold"], seed)
+    held_out = Part(images, labels)
+    table = measure_shifts(predict, find_atypical, held_out, decision["threshold"], seed)
     return {"seconds": seconds, "shifts": table.to_dict("records")}
 
 

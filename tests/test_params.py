@@ -39,7 +39,7 @@ def load_changed(folder: Path, old: str, new: str) -> str:
         ("[0.01, 0.05, 0.2]", "5", ["evaluate.prevalences is 5", "a list, each a number"]),
         ("subgroups: auto", "subgroups: sex", ["evaluate.subgroups is 'sex'", "auto", "a list"]),
         ("bacteria: bacteria", "bacteria: '('", ["subgroup_patterns.bacteria '('", "mend it"]),
-        ("calibration: temp", "calibration: Temp", ["'Temperature'", "temperature, isotonic"]),
+        ("calibration: platt", "calibration: Platt", ["'Platt'", "temperature, platt"]),
     ],
 )
 def test_error_names_key_value_and_range(

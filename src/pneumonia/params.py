@@ -100,7 +100,7 @@ class EvaluateParams(Section):
     target_sensitivity: Annotated[float, Field(ge=0.5, le=1)]
     target_specificity: Annotated[float, Field(ge=0.5, le=1)]
     false_negative_cost: Annotated[float, Field(ge=0.01, le=1000)]
-    calibration: Literal["temperature", "isotonic", "none"]
+    calibration: Literal["temperature", "platt", "isotonic", "none"]
     fit_on: Literal["clean", "shifted"]
     bootstrap_draws: Annotated[int, Field(ge=100, le=100_000)]
     confidence: Annotated[float, Field(ge=0.5, le=0.999)]

@@ -13,27 +13,39 @@ from pneumonia.data.decode import DecodeError, decode_file
 from pneumonia.errors import InputError
 
 LABELS = {0: "no pneumonia", 1: "pneumonia"}
-COLUMNS: Sequence[str] = ("file", "probability", "label", "name")
+COLUMNS: Sequence[str] = ("file", "probability", "label", "name", "atypical")
 
 
 def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
-    """One row a file: file, probability of pneumonia, label (0 | 1) and its name.
+    """One row a file: file, probability of pneumonia, label (0 | 1), its name, whether atypical.
 
+    An atypical image is unlike those that the model was trained on: do not rely on its label.
     Raises InputError where the model or a file is missing or unreadable, naming it.
     """
     from pneumonia.evaluation.calibration import apply_calibration
     from pneumonia.evaluation.decision import read_decision
+    from pneumonia.evaluation.typicality import load_typicality
 
     decision = read_decision(models / "decision.json")
     images = np.stack([_decode(path, decision) for path in paths])
-    from pneumonia.evaluation.predictor import predict_model
+    typicality = load_typicality(models / "typicality.npz")
+    from pneumonia.evaluation.predictor import extract_features, predict_images
+    from pneumonia.model import load_model
 
-    raw = predict_model(models / "model.keras", images)
+    network = load_model(models / "model.keras")
+    raw = predict_images(network, images)
+    atypical = typicality.is_atypical(extract_features(network, images))
     probabilities = apply_calibration(raw, decision["calibration"])
     labels = (probabilities >= decision["threshold"]).astype(int)
     return [
-        {"file": str(path), "probability": float(p), "label": int(label), "name": LABELS[label]}
-        for path, p, label in zip(paths, probabilities, labels, strict=True)
+        {
+            "file": str(path),
+            "probability": float(p),
+            "label": int(label),
+            "name": LABELS[label],
+            "atypical": bool(far),
+        }
+        for path, p, label, far in zip(paths, probabilities, labels, atypical, strict=True)
     ]
 
 
@@ -62,7 +74,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("file", "P(pneumonia)", "label")
+    table = Table("file", "P(pneumonia)", "label", "like the training images")
     for row in rows:
-        table.add_row(row["file"], f"{row['probability']:.3f}", f"{row['label']} {row['name']}")
+        like = "no: do not rely on the label" if row["atypical"] else "yes"
+        label = f"{row['label']} {row['name']}"
+        table.add_row(row["file"], f"{row['probability']:.3f}", label, like)
     Console().print(table)

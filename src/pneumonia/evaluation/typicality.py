@@ -13,7 +13,6 @@ from pneumonia.errors import InputError
 from pneumonia.files import atomic
 
 TYPICAL_SHARE = 0.99  # of validation images, of patients that the model was not trained on
-FIT_IMAGES = 4000  # training images that mean and covariance are taken from, at most
 
 
 @dataclass(frozen=True)
