@@ -24,6 +24,7 @@ from pneumonia.progress import track
 COLUMNS = [
     "path", "sha256", "label", "group", "published", "split", "row", "reason", "width", "height",
 ]  # fmt: skip
+RESERVED = ("extra", "patient", "pixels", "source")  # columns on the way, not in the manifest
 
 
 def split_dataset(
@@ -35,15 +36,28 @@ def split_dataset(
     Raises InputError where the folder or the parameters do not allow a split.
     """
     sources = find_sources(root, data.classes)
+    extras = name_extras(sources)
     with scratch_images(output, len(sources), data.image_size) as images:
         table = decode_sources(root, sources, images, data)
-        table["group"] = partition.find_groups(
+        names = partition.find_groups(
             (Path(path).name for path in table["path"]), split.group_pattern
         )
+        table["group"] = table["patient"].where(table["patient"] != "", names)
         table = assign_parts(table, split, seed)
         write_parts(output, images, table)
-    write_csv(output / "manifest.csv", table[COLUMNS])
+    write_csv(output / "manifest.csv", table[COLUMNS + extras])
     return describe(table, data.name)
+
+
+def name_extras(sources: list[Source]) -> list[str]:
+    """The manifest's columns of the user's own; InputError where one has a name of ours."""
+    names = [name for name, _ in sources[0].extra]
+    if clashes := {*COLUMNS, *RESERVED} & set(names):
+        raise InputError(
+            f"the data set's manifest.csv has a column {min(clashes)}, a name that the split's "
+            "own manifest uses: rename the column"
+        )
+    return names
 
 
 @contextmanager
@@ -75,7 +89,7 @@ def decode_sources(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(track(pool.map(decode, range(len(sources))), "decode", total=len(sources)))
-    table = pd.DataFrame([vars(source) for source in sources])
+    table = pd.DataFrame([vars(source) | dict(source.extra) for source in sources])
     return table.join(pd.DataFrame(rows)).assign(split="", source=range(len(sources)))
 
 
