@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pneumonia.data.decode import DecodeError, decode_file
+from pneumonia.data.decode import DecodeError, decode_file, looks_like_dicom, quiet
 from pneumonia.errors import InputError
 from pneumonia.files import read_json
 
@@ -20,10 +20,14 @@ COLUMNS: Sequence[str] = ("file", "probability", "label", "name")
 def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
     """One row a file: file, probability of pneumonia, label (0 | 1) and its name.
 
-    Raises InputError where the model or a file is missing or unreadable, naming it.
+    Files are decoded as decision.json says that the training images were; with `frames: all`
+    there is a row for each frame of a DICOM file: FILE#1, FILE#2 ... Raises InputError where the
+    model or a file is missing or unreadable, naming it.
     """
     decision = read_json(models / "decision.json")
-    images = np.stack([_decode(path, decision) for path in paths])
+    with quiet():
+        decoded = [pair for path in paths for pair in _decode(path, decision)]
+    images = np.stack([image for _, image in decoded])
     from pneumonia.evaluation.decision import apply_temperature
     from pneumonia.evaluation.predictor import predict_model
 
@@ -31,14 +35,25 @@ def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
     probabilities = apply_temperature(raw, decision["temperature"])
     labels = (probabilities >= decision["threshold"]).astype(int)
     return [
-        {"file": str(path), "probability": float(p), "label": int(label), "name": LABELS[label]}
-        for path, p, label in zip(paths, probabilities, labels, strict=True)
+        {"file": name, "probability": float(p), "label": int(label), "name": LABELS[label]}
+        for (name, _), p, label in zip(decoded, probabilities, labels, strict=True)
     ]
 
 
-def _decode(path: Path, decision: dict[str, Any]) -> np.ndarray:
+def _decode(path: Path, decision: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
+    """Each image of a file with its name."""
+    size, keep_aspect = decision["image_size"], decision["keep_aspect"]
+    window = decision.get("ct_window")
     try:
-        return decode_file(path, decision["image_size"], keep_aspect=decision["keep_aspect"])
+        frames = [(str(path), 0)]
+        if looks_like_dicom(path):
+            from pneumonia.data.dicom import list_frames
+
+            frames = list_frames(path, decision.get("frames", "first"))
+        return [
+            (name, decode_file(path, size, keep_aspect=keep_aspect, frame=frame, ct_window=window))
+            for name, frame in frames
+        ]
     except DecodeError as error:
         raise InputError(f"{path}: {error}; give a PNG, JPEG or DICOM image") from None
     except FileNotFoundError:

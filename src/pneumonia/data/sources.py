@@ -1,10 +1,12 @@
 """What lies in a data set's folder: CLASS/FILE, SPLIT/CLASS/FILE, or what manifest.csv lists."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pneumonia.data.decode import SUFFIXES
+from pneumonia.data.decode import is_image, looks_like_dicom, quiet
 from pneumonia.data.listing import MANIFEST, Entry, read_listing
+from pneumonia.data.pixels import DecodeError
 from pneumonia.errors import InputError
 
 SPLITS = {
@@ -15,9 +17,10 @@ SPLITS = {
 
 @dataclass(frozen=True, order=True)
 class Source:
-    """An image file: its path below the data set's folder, its label, its published part.
+    """An image: its path below the data set's folder, its label, its published part.
 
-    `patient` is '' where nothing tells it; `extra` holds the manifest's other columns.
+    `patient` is '' where nothing tells it; `extra` holds the manifest's other columns and what
+    DICOM headers tell. The path of one of several frames ends in #1, #2 ...; `frame` is from 0.
     """
 
     path: str
@@ -25,13 +28,21 @@ class Source:
     published: str = ""
     patient: str = ""
     extra: tuple[tuple[str, str], ...] = ()
+    frame: int = 0
+    framed: bool = False
+
+    @property
+    def file(self) -> str:
+        """The file below the data set's folder: the path without the frame's number."""
+        return self.path.rpartition("#")[0] if self.framed else self.path
 
 
-def find_sources(root: Path, classes: dict[str, int]) -> list[Source]:
+def find_sources(root: Path, classes: dict[str, int], frames: str = "first") -> list[Source]:
     """All images of the folder `root`, sorted by path: what manifest.csv lists, or the files below.
 
-    Raises InputError for a missing or empty folder, a bad manifest.csv (naming the line), an
-    unknown class, or images of one label only.
+    Of DICOM files with several frames `frames` picks the first, the middle one or all. Raises
+    InputError for a missing or empty folder, a bad manifest.csv (naming the line), an unknown
+    class, or images of one label only.
     """
     table = root / MANIFEST
     if table.is_file():
@@ -41,7 +52,32 @@ def find_sources(root: Path, classes: dict[str, int]) -> list[Source]:
     if len({source.label for source in sources}) < 2:
         only = sources[0].label
         raise InputError(f"{root} has images of one label only ({only}): both 0 and 1 are needed")
-    return sorted(sources)
+    with quiet():
+        return sorted(_add_headers(root, sources, frames))
+
+
+def _add_headers(root: Path, sources: list[Source], frames: str) -> list[Source]:
+    """What DICOM headers tell: frames, the patient unless it is known, columns for subgroups."""
+    from pneumonia.data.dicom import NO_HEADER, name_frames, read_header
+
+    headers = {}
+    for source in sources:
+        if looks_like_dicom(root / source.path):
+            with suppress(DecodeError):  # it is decoded later: then the reason is listed
+                headers[source.path] = read_header(root / source.path)
+    if not headers:
+        return sources
+    result = []
+    for source in sources:
+        header = headers.get(source.path, NO_HEADER)
+        extra = tuple((header.columns | dict(source.extra)).items())
+        patient = source.patient or header.patient
+        for path, frame in name_frames(source.path, header.frames, frames):
+            framed = path != source.path
+            result.append(
+                Source(path, source.label, source.published, patient, extra, frame, framed)
+            )
+    return result
 
 
 def _from_entry(table: Path, entry: Entry, classes: dict[str, int]) -> Source:
@@ -70,7 +106,7 @@ def _find_in_folders(root: Path, classes: dict[str, int]) -> list[Source]:
         sources += [
             Source(path.relative_to(root).as_posix(), classes[folder.name], published)
             for path in folder.rglob("*")
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+            if is_image(path)
         ]
     if not sources:
         raise InputError(f"{root} holds no images: put them into CLASS/FILE or SPLIT/CLASS/FILE")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pneumonia.data import partition
-from pneumonia.data.decode import DecodeError, fit_square, read_gray
+from pneumonia.data.decode import DecodeError, fit_square, quiet, read_gray
 from pneumonia.data.sources import Source, find_sources
 from pneumonia.data.store import PARTS, allocate_images, write_labels
 from pneumonia.errors import InputError
@@ -24,7 +24,14 @@ from pneumonia.progress import track
 COLUMNS = [
     "path", "sha256", "label", "group", "published", "split", "row", "reason", "width", "height",
 ]  # fmt: skip
-RESERVED = ("extra", "patient", "pixels", "source")  # columns on the way, not in the manifest
+RESERVED = (
+    "extra",
+    "frame",
+    "framed",
+    "patient",
+    "pixels",
+    "source",
+)  # columns on the way, not in the manifest
 
 
 def split_dataset(
@@ -35,12 +42,12 @@ def split_dataset(
     Returns the figures for metrics/data.json. Images are streamed: memory does not grow with them.
     Raises InputError where the folder or the parameters do not allow a split.
     """
-    sources = find_sources(root, data.classes)
+    sources = find_sources(root, data.classes, data.frames)
     extras = name_extras(sources)
     with scratch_images(output, len(sources), data.image_size) as images:
         table = decode_sources(root, sources, images, data)
         names = partition.find_groups(
-            (Path(path).name for path in table["path"]), split.group_pattern
+            (Path(source.file).name for source in sources), split.group_pattern
         )
         table["group"] = table["patient"].where(table["patient"] != "", names)
         table = assign_parts(table, split, seed)
@@ -77,17 +84,17 @@ def decode_sources(
     """Fill `images` and tell of each file: hash of file and pixels, size, why it is left out."""
 
     def decode(number: int) -> dict[str, Any]:
-        path = root / sources[number].path
+        path, frame = root / sources[number].file, sources[number].frame
         row = {"sha256": hash_file(path), "pixels": "", "width": "", "height": "", "reason": ""}
         try:
-            gray = read_gray(path)
+            gray = read_gray(path, frame=frame, ct_window=data.ct_window)
         except DecodeError as error:
             return row | {"reason": str(error)}
         images[number] = fit_square(gray, data.image_size, keep_aspect=data.keep_aspect)
         pixels = hashlib.sha256(repr(gray.shape).encode() + gray.tobytes()).hexdigest()
         return row | {"pixels": pixels, "width": gray.shape[1], "height": gray.shape[0]}
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(track(pool.map(decode, range(len(sources))), "decode", total=len(sources)))
     table = pd.DataFrame([vars(source) | dict(source.extra) for source in sources])
     return table.join(pd.DataFrame(rows)).assign(split="", source=range(len(sources)))
@@ -144,5 +151,6 @@ def describe(table: pd.DataFrame, name: str) -> dict[str, Any]:
         ),
         "patients": int(usable["group"].nunique()),
         "duplicates": int(usable["pixels"].duplicated().sum()),
+        "burned_in": int((usable["burned_in"] == "YES").sum()) if "burned_in" in usable else 0,
         "parts": partition.count_parts(table),
     }

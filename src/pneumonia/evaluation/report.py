@@ -47,8 +47,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Write decision.json, the metrics, tables, pictures and the model card; returns the metrics.
 
-    `data` holds name, image_size and keep_aspect. Threshold and temperature come from validation
-    images; the test part is read only after both are fixed.
+    `data` holds its name and how files are decoded. Threshold and temperature come from
+    validation images; the test part is read only after both are fixed.
     """
     from pneumonia.evaluation.predictor import predict_epochs, predict_images
     from pneumonia.model import load_model
