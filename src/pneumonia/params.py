@@ -11,6 +11,7 @@ from ruamel.yaml import YAML, YAMLError
 from pneumonia.errors import InputError
 
 Label = Annotated[int, Field(ge=0, le=1)]
+Window = Annotated[list[float], Field(min_length=2, max_length=2)]
 Share = Annotated[float, Field(ge=0.01, le=0.5)]
 
 
@@ -25,6 +26,14 @@ class DataParams(Section):
     classes: Annotated[dict[str, Label], Field(min_length=2)]
     image_size: Annotated[int, Field(ge=16, le=512)]
     keep_aspect: bool
+    ct_window: Window | None
+    frames: Literal["first", "middle", "all"]
+
+    @model_validator(mode="after")
+    def check_window(self) -> "DataParams":
+        if self.ct_window and not self.ct_window[1] > 0:
+            raise ValueError("has a ct_window without a width above 0")
+        return self
 
 
 class SplitParams(Section):
@@ -229,6 +238,8 @@ def describe_allowed(kind: Any, metadata: list[Any]) -> str:
     if kind in (int, float):
         words = {int: "a whole number", float: "a number"}[kind]
         return words + _describe_range(metadata)
+    if get_origin(kind) is list:
+        return "a list [centre, width] of two numbers"
     if kind is str:
         patterns = [item.pattern for item in metadata if getattr(item, "pattern", None)]
         return f"text matching {patterns[0]}" if patterns else "text"

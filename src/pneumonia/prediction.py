@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pneumonia.data.decode import DecodeError, decode_file
+from pneumonia.data.decode import DecodeError, decode_file, looks_like_dicom, quiet
 from pneumonia.errors import InputError
 
 LABELS = {0: "no pneumonia", 1: "pneumonia"}
@@ -20,14 +20,18 @@ def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
     """One row a file: file, probability of pneumonia, label (0 | 1), its name, whether atypical.
 
     An atypical image is unlike those that the model was trained on: do not rely on its label.
-    Raises InputError where the model or a file is missing or unreadable, naming it.
+    Files are decoded as decision.json says that the training images were; with `frames: all`
+    there is a row for each frame of a DICOM file: FILE#1, FILE#2 ... Raises InputError where the
+    model or a file is missing or unreadable, naming it.
     """
     from pneumonia.evaluation.calibration import apply_calibration
     from pneumonia.evaluation.decision import read_decision
     from pneumonia.evaluation.typicality import load_typicality
 
     decision = read_decision(models / "decision.json")
-    images = np.stack([_decode(path, decision) for path in paths])
+    with quiet():
+        decoded = [pair for path in paths for pair in _decode(path, decision)]
+    images = np.stack([image for _, image in decoded])
     typicality = load_typicality(models / "typicality.npz")
     from pneumonia.evaluation.predictor import extract_features, predict_images
     from pneumonia.model import load_model
@@ -39,19 +43,30 @@ def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
     labels = (probabilities >= decision["threshold"]).astype(int)
     return [
         {
-            "file": str(path),
+            "file": name,
             "probability": float(p),
             "label": int(label),
             "name": LABELS[label],
             "atypical": bool(far),
         }
-        for path, p, label, far in zip(paths, probabilities, labels, atypical, strict=True)
+        for (name, _), p, label, far in zip(decoded, probabilities, labels, atypical, strict=True)
     ]
 
 
-def _decode(path: Path, decision: dict[str, Any]) -> np.ndarray:
+def _decode(path: Path, decision: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
+    """Each image of a file with its name."""
+    size, keep_aspect = decision["image_size"], decision["keep_aspect"]
+    window = decision.get("ct_window")
     try:
-        return decode_file(path, decision["image_size"], keep_aspect=decision["keep_aspect"])
+        frames = [(str(path), 0)]
+        if looks_like_dicom(path):
+            from pneumonia.data.dicom import list_frames
+
+            frames = list_frames(path, decision.get("frames", "first"))
+        return [
+            (name, decode_file(path, size, keep_aspect=keep_aspect, frame=frame, ct_window=window))
+            for name, frame in frames
+        ]
     except DecodeError as error:
         raise InputError(f"{path}: {error}; give a PNG, JPEG or DICOM image") from None
     except FileNotFoundError:

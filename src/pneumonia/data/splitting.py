@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pneumonia.data import partition
-from pneumonia.data.decode import DecodeError, fit_square, read_gray
+from pneumonia.data.decode import DecodeError, fit_square, quiet, read_gray
 from pneumonia.data.sources import Source, find_sources
 from pneumonia.data.store import PARTS, allocate_images, write_labels
 from pneumonia.errors import InputError
@@ -24,6 +24,14 @@ from pneumonia.progress import track
 COLUMNS = [
     "path", "sha256", "label", "group", "published", "split", "row", "reason", "width", "height",
 ]  # fmt: skip
+RESERVED = (
+    "extra",
+    "frame",
+    "framed",
+    "patient",
+    "pixels",
+    "source",
+)  # columns on the way, not in the manifest
 
 
 def split_dataset(
@@ -34,16 +42,29 @@ def split_dataset(
     Returns the figures for metrics/data.json. Images are streamed: memory does not grow with them.
     Raises InputError where the folder or the parameters do not allow a split.
     """
-    sources = find_sources(root, data.classes)
+    sources = find_sources(root, data.classes, data.frames)
+    extras = name_extras(sources)
     with scratch_images(output, len(sources), data.image_size) as images:
         table = decode_sources(root, sources, images, data)
-        table["group"] = partition.find_groups(
-            (Path(path).name for path in table["path"]), split.group_pattern
+        names = partition.find_groups(
+            (Path(source.file).name for source in sources), split.group_pattern
         )
+        table["group"] = table["patient"].where(table["patient"] != "", names)
         table = assign_parts(table, split, seed)
         write_parts(output, images, table)
-    write_csv(output / "manifest.csv", table[COLUMNS])
+    write_csv(output / "manifest.csv", table[COLUMNS + extras])
     return describe(table, data.name)
+
+
+def name_extras(sources: list[Source]) -> list[str]:
+    """The manifest's columns of the user's own; InputError where one has a name of ours."""
+    names = [name for name, _ in sources[0].extra]
+    if clashes := {*COLUMNS, *RESERVED} & set(names):
+        raise InputError(
+            f"the data set's manifest.csv has a column {min(clashes)}, a name that the split's "
+            "own manifest uses: rename the column"
+        )
+    return names
 
 
 @contextmanager
@@ -63,19 +84,19 @@ def decode_sources(
     """Fill `images` and tell of each file: hash of file and pixels, size, why it is left out."""
 
     def decode(number: int) -> dict[str, Any]:
-        path = root / sources[number].path
+        path, frame = root / sources[number].file, sources[number].frame
         row = {"sha256": hash_file(path), "pixels": "", "width": "", "height": "", "reason": ""}
         try:
-            gray = read_gray(path)
+            gray = read_gray(path, frame=frame, ct_window=data.ct_window)
         except DecodeError as error:
             return row | {"reason": str(error)}
         images[number] = fit_square(gray, data.image_size, keep_aspect=data.keep_aspect)
         pixels = hashlib.sha256(repr(gray.shape).encode() + gray.tobytes()).hexdigest()
         return row | {"pixels": pixels, "width": gray.shape[1], "height": gray.shape[0]}
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(track(pool.map(decode, range(len(sources))), "decode", total=len(sources)))
-    table = pd.DataFrame([vars(source) for source in sources])
+    table = pd.DataFrame([vars(source) | dict(source.extra) for source in sources])
     return table.join(pd.DataFrame(rows)).assign(split="", source=range(len(sources)))
 
 
@@ -130,5 +151,6 @@ def describe(table: pd.DataFrame, name: str) -> dict[str, Any]:
         ),
         "patients": int(usable["group"].nunique()),
         "duplicates": int(usable["pixels"].duplicated().sum()),
+        "burned_in": int((usable["burned_in"] == "YES").sum()) if "burned_in" in usable else 0,
         "parts": partition.count_parts(table),
     }

@@ -42,8 +42,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Write decision.json, the metrics, tables, pictures and the model card; returns the metrics.
 
-    `data` holds name, image_size and keep_aspect. Thresholds and calibration come from validation
-    images; the test part is read only after both are fixed.
+    `data` holds its name and how files are decoded. Thresholds and calibration come from
+    validation images; the test part is read only after both are fixed.
     """
     from pneumonia.evaluation.predictor import extract_features, predict_epochs, predict_images
     from pneumonia.model import load_model
