@@ -27,6 +27,10 @@ class DataParams(Section):
     keep_aspect: bool
     ct_window: Window | None
     frames: Literal["first", "middle", "all"]
+    min_size: Annotated[int, Field(ge=1, le=4096)]
+    max_pixels: Annotated[int, Field(ge=1, le=2**26)]
+    on_bad_image: Literal["skip", "fail"]
+    max_skipped_share: Annotated[float, Field(ge=0, le=1)]
 
     @model_validator(mode="after")
     def check_window(self) -> "DataParams":
@@ -37,9 +41,27 @@ class DataParams(Section):
 
 class SplitParams(Section):
     group_pattern: str
+    group_by: Literal["patient", "name"]
+    strategy: Literal["stratified", "hashed"]
+    near_duplicates: bool
+    near_distance: Annotated[int, Field(ge=0, le=16)]
     keep_published: bool
+    repair_published: bool
+    folds: Annotated[int, Field(ge=0, le=20)]
+    fold: Annotated[int, Field(ge=0, le=19)]
     val_share: Share
     test_share: Share
+
+    @model_validator(mode="after")
+    def check_folds(self) -> "SplitParams":
+        if self.folds == 1:
+            raise ValueError("has folds: 1, but folds must be 0, or 2 to 20")
+        if self.fold >= max(self.folds, 1):
+            last = max(self.folds - 1, 0)
+            raise ValueError(
+                f"has fold: {self.fold}, but with folds: {self.folds} it is 0 to {last}"
+            )
+        return self
 
 
 class AugmentParams(Section):

@@ -19,7 +19,14 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from scipy.special import expit
 
-from pneumonia.data.pixels import DecodeError, bound_pixels, map_blocks, stretch, value_range
+from pneumonia.data.pixels import (
+    MAX_PIXELS,
+    DecodeError,
+    bound_pixels,
+    map_blocks,
+    stretch,
+    value_range,
+)
 
 Window = Sequence[float]  # centre and width, Hounsfield units
 MAX_BYTES = 2**26  # of a deflated file, inflated
@@ -77,7 +84,9 @@ def list_frames(path: Path, frames: str) -> list[tuple[str, int]]:
     return name_frames(str(path), read_header(path).frames, frames)
 
 
-def read_frame(path: Path, frame: int, window: Window | None) -> np.ndarray:
+def read_frame(
+    path: Path, frame: int, window: Window | None, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Frame number `frame` (from 0) as uint8 (H, W), brightest = 255. Raises DecodeError.
 
     `window` applies to CT alone; other files have their own window or VOI table, and without one
@@ -86,7 +95,7 @@ def read_frame(path: Path, frame: int, window: Window | None) -> np.ndarray:
     try:
         _bound_deflated(path)
         dataset = pydicom.dcmread(path, stop_before_pixels=True)
-        with bound_pixels(int(dataset.Columns), int(dataset.Rows)):
+        with bound_pixels(int(dataset.Columns), int(dataset.Rows), max_pixels):
             if not 0 <= frame < _count_frames(dataset):
                 raise DecodeError(f"it has no frame {frame + 1}")
             source = pydicom.dcmread(path) if _is_deflated(dataset.file_meta) else path
