@@ -43,6 +43,17 @@ def load_changed(folder: Path, old: str, new: str) -> str:
         ("subgroups: auto", "subgroups: sex", ["evaluate.subgroups is 'sex'", "auto", "a list"]),
         ("bacteria: bacteria", "bacteria: '('", ["subgroup_patterns.bacteria '('", "mend it"]),
         ("calibration: platt", "calibration: Platt", ["'Platt'", "temperature, platt"]),
+        ("min_size: 16", "min_size: 0", ["data.min_size is 0", "from 1 to 4096"]),
+        ("max_pixels: 25000000", "max_pixels: 0", ["data.max_pixels is 0", "to 67108864"]),
+        ("on_bad_image: skip", "on_bad_image: ask", ["data.on_bad_image is 'ask'", "skip, fail"]),
+        ("max_skipped_share: 0.1", "max_skipped_share: 1.1", ["data.max_skipped_share is 1.1"]),
+        ("group_by: patient", "group_by: age", ["split.group_by is 'age'", "patient, name"]),
+        ("strategy: stratified", "strategy: x", ["split.strategy is 'x'", "stratified, hashed"]),
+        ("near_duplicates: true", "near_duplicates: 8", ["split.near_duplicates is 8"]),
+        ("near_distance: 8", "near_distance: 17", ["split.near_distance is 17", "from 0 to 16"]),
+        ("repair_published: true", "repair_published: 1", ["split.repair_published is 1"]),
+        ("folds: 0", "folds: 1", ["split has folds: 1", "0, or 2 to 20"]),
+        ("  fold: 0", "  fold: 3", ["split has fold: 3", "with folds: 0 it is 0 to 0"]),
     ],
 )
 def test_error_names_key_value_and_range(

@@ -28,6 +28,10 @@ class DataParams(Section):
     keep_aspect: bool
     ct_window: Window | None
     frames: Literal["first", "middle", "all"]
+    min_size: Annotated[int, Field(ge=1, le=4096)]
+    max_pixels: Annotated[int, Field(ge=1, le=2**26)]
+    on_bad_image: Literal["skip", "fail"]
+    max_skipped_share: Annotated[float, Field(ge=0, le=1)]
 
     @model_validator(mode="after")
     def check_window(self) -> "DataParams":
@@ -38,9 +42,27 @@ class DataParams(Section):
 
 class SplitParams(Section):
     group_pattern: str
+    group_by: Literal["patient", "name"]
+    strategy: Literal["stratified", "hashed"]
+    near_duplicates: bool
+    near_distance: Annotated[int, Field(ge=0, le=16)]
     keep_published: bool
+    repair_published: bool
+    folds: Annotated[int, Field(ge=0, le=20)]
+    fold: Annotated[int, Field(ge=0, le=19)]
     val_share: Share
     test_share: Share
+
+    @model_validator(mode="after")
+    def check_folds(self) -> "SplitParams":
+        if self.folds == 1:
+            raise ValueError("has folds: 1, but folds must be 0, or 2 to 20")
+        if self.fold >= max(self.folds, 1):
+            last = max(self.folds - 1, 0)
+            raise ValueError(
+                f"has fold: {self.fold}, but with folds: {self.folds} it is 0 to {last}"
+            )
+        return self
 
 
 class AugmentParams(Section):
@@ -229,6 +251,8 @@ def describe_allowed(kind: Any, metadata: list[Any]) -> str:
         return "a list of numbers, or min, max and log"
     if options and all(get_origin(option) for option in options):
         return " or ".join(describe_allowed(option, []) for option in options)
+    if kind == get_args(Window)[0]:
+        return "a list [centre, width] of two numbers"
     if get_origin(kind) is list:
         return "a list, each " + describe_allowed(*_unwrap(get_args(kind)[0]))
     if get_origin(kind) is Literal:
@@ -238,8 +262,6 @@ def describe_allowed(kind: Any, metadata: list[Any]) -> str:
     if kind in (int, float):
         words = {int: "a whole number", float: "a number"}[kind]
         return words + _describe_range(metadata)
-    if get_origin(kind) is list:
-        return "a list [centre, width] of two numbers"
     if kind is str:
         patterns = [item.pattern for item in metadata if getattr(item, "pattern", None)]
         return f"text matching {patterns[0]}" if patterns else "text"

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageChops, ImageOps, TiffImagePlugin
 
-from pneumonia.data.pixels import DecodeError, bound_pixels, scale_to_uint8
+from pneumonia.data.pixels import MAX_PIXELS, DecodeError, bound_pixels, scale_to_uint8
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")  # no others of Pillow's: some run programs
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
@@ -27,7 +27,13 @@ def decode_file(
     return fit_square(gray, size, keep_aspect=keep_aspect)
 
 
-def read_gray(path: Path, *, frame: int = 0, ct_window: Window | None = None) -> np.ndarray:
+def read_gray(
+    path: Path,
+    *,
+    frame: int = 0,
+    ct_window: Window | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> np.ndarray:
     """All pixels of an image as uint8 (H, W), brightest = 255; of a TIFF, the first page.
 
     `frame` (from 0) and `ct_window` are for DICOM. Transparent pixels are black; more than eight
@@ -39,10 +45,10 @@ def read_gray(path: Path, *, frame: int = 0, ct_window: Window | None = None) ->
     if looks_like_dicom(path):
         from pneumonia.data.dicom import read_frame
 
-        return read_frame(path, frame, ct_window)
+        return read_frame(path, frame, ct_window, max_pixels)
     TiffImagePlugin.READ_LIBTIFF = True  # Pillow's own reader scrambles TIFFs that are turned
     try:
-        with Image.open(path, formats=FORMATS) as image, bound_pixels(*image.size):
+        with Image.open(path, formats=FORMATS) as image, bound_pixels(*image.size, max_pixels):
             return _convert(image)
     except (OSError, ValueError, SyntaxError, Warning, ArithmeticError, LookupError, TypeError,
             AttributeError, MemoryError, RuntimeError, struct.error,

@@ -22,7 +22,14 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from scipy.special import expit
 
 from pneumonia.data.codestream import check_codestream
-from pneumonia.data.pixels import DecodeError, bound_pixels, map_blocks, stretch, value_range
+from pneumonia.data.pixels import (
+    MAX_PIXELS,
+    DecodeError,
+    bound_pixels,
+    map_blocks,
+    stretch,
+    value_range,
+)
 
 Window = Sequence[float]  # centre and width, Hounsfield units
 MAX_BYTES = 2**26  # of a deflated file, inflated
@@ -82,7 +89,9 @@ def list_frames(path: Path, frames: str) -> list[tuple[str, int]]:
     return name_frames(str(path), read_header(path).frames, frames)
 
 
-def read_frame(path: Path, frame: int, window: Window | None) -> np.ndarray:
+def read_frame(
+    path: Path, frame: int, window: Window | None, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Frame number `frame` (from 0) as uint8 (H, W), brightest = 255. Raises DecodeError.
 
     `window` applies to CT alone; other files have their own window or VOI table, and without one
@@ -92,7 +101,7 @@ def read_frame(path: Path, frame: int, window: Window | None) -> np.ndarray:
         _bound_deflated(path)
         with path.open("rb") as file:
             dataset = pydicom.dcmread(file, stop_before_pixels=True)
-            with bound_pixels(int(dataset.Columns), int(dataset.Rows)):
+            with bound_pixels(int(dataset.Columns), int(dataset.Rows), max_pixels):
                 pixels = _read_pixels(file, dataset, frame)
                 return _show(pixels, dataset, frame, window)
     except MALFORMED as error:

@@ -17,12 +17,12 @@ class DecodeError(Exception):
 
 
 @contextmanager
-def bound_pixels(width: int, height: int) -> Iterator[None]:
-    """Refuse more than MAX_PIXELS before anything is decoded; let large images in one by one."""
+def bound_pixels(width: int, height: int, most: int = MAX_PIXELS) -> Iterator[None]:
+    """Refuse more than `most` before anything is decoded; let large images in one by one."""
     if min(width, height) < 1:
         raise DecodeError(f"it says that it has {width} x {height} pixels")
-    if width * height > MAX_PIXELS:
-        raise DecodeError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+    if width * height > most:
+        raise DecodeError(f"too large: {width} x {height} pixels are more than {most:,}")
     if width * height < LARGE:
         yield
     else:
