@@ -14,6 +14,7 @@ import pandas as pd
 from pneumonia.errors import InputError
 from pneumonia.files import hash_file, read_json
 from pneumonia.params import Params, TrackingParams
+from pneumonia.provenance import describe_machine, hash_results
 
 MODEL_TAG, EVALUATION_TAG, SOURCE_TAG = "model_sha256", "evaluation_sha256", "source"
 QUICK_FAILURE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
@@ -120,6 +121,7 @@ def describe_source(environ: Mapping[str, str], manifest: Path, data_name: str) 
         "git_commit": git.stdout.strip() or "none",
         "data_name": data_name,
         "data_sha256": hash_file(manifest),
+        **{f"machine.{key}": value for key, value in describe_machine().items()},
     }
     if name := environ.get("DVC_EXP_NAME"):
         tags |= {
@@ -136,6 +138,7 @@ def log_parameters(parameters: dict[str, Any], hyperparameters: dict[str, Any]) 
 
     flat = flatten(parameters) | {f"best.{key}": value for key, value in hyperparameters.items()}
     mlflow.log_params({key: str(value) for key, value in flat.items()})
+    mlflow.log_dict(parameters, "params.json")
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -223,6 +226,7 @@ def log_evaluation(files: ResultFiles) -> None:
         mlflow.log_artifact(str(picture), "plots")
     mlflow.log_artifact(str(files.evaluation), "metrics")
     mlflow.log_artifact(str(files.card))
+    mlflow.log_dict(hash_results(files.evaluation.parent.parent), "results.json")
     mlflow.set_tag(EVALUATION_TAG, hash_file(files.evaluation))
 
 
