@@ -47,10 +47,10 @@ def sync(params: Path = Path("params.yaml")) -> None:
 @main.command()
 def ui(port: int = 5000) -> None:
     """Open the MLflow user interface on this machine: http://127.0.0.1:PORT."""
-    from pneumonia.tracking import ui_command
+    from pneumonia.tracking import ui_command, ui_store
 
     command = ui_command(os.environ, port)
-    os.execvp(command[0], command)
+    os.execvpe(command[0], command, os.environ | {"MLFLOW_BACKEND_STORE_URI": ui_store(os.environ)})
 
 
 def app() -> None:

@@ -102,15 +102,17 @@ def reproduce(logged: Logged, root: Path, folder: Path, environ: Mapping[str, st
     fetch_data(folder, logged.parameters["data"]["name"], root, environ)
     if run_pipeline(folder, environ):
         raise InputError(f"the pipeline of run {logged.run_id} failed: see its messages above")
-    now = read_lock(folder / "dvc.lock")
-    figures = read_json(folder / "metrics/evaluate.json")
-    here = describe_machine()
-    made_on = logged.machine
+    return compare(logged, folder, commit, notes)
+
+
+def compare(logged: Logged, folder: Path, commit: str, notes: list[str]) -> Comparison:
+    """Hold what `folder` has, a project whose pipeline has just run, against what was logged."""
+    now, here, made_on = read_lock(folder / "dvc.lock"), describe_machine(), logged.machine
     return Comparison(
         logged.run_id,
         commit,
         compare_outputs(logged.results["outputs"], now["outputs"]),
-        compare_figures(logged.figures, figures),
+        compare_figures(logged.figures, read_json(folder / "metrics/evaluate.json")),
         {k: (made_on.get(k, "?"), here[k]) for k in here if made_on.get(k, "?") != here[k]},
         made_on,
         notes + note_code(logged.results["code"], now["code"]) + note_source(logged.tags),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from pneumonia.credentials import take_credentials
 from pneumonia.errors import InputError
 from pneumonia.files import hash_file, read_json
 from pneumonia.params import Params, TrackingParams
@@ -18,6 +19,7 @@ from pneumonia.provenance import describe_machine, hash_results
 
 MODEL_TAG, EVALUATION_TAG, SOURCE_TAG = "model_sha256", "evaluation_sha256", "source"
 QUICK_FAILURE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+NO_PICKLE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
 REQUIREMENTS = ("tensorflow", "keras", "numpy", "h5py")
 
 
@@ -48,12 +50,13 @@ def connect(experiment: str, environ: Mapping[str, str]) -> str:
     Database and experiment are made under a lock, since MLflow's migrations cannot run twice at
     once. Runs whose process is gone are marked KILLED. Raises InputError where no server answers.
     """
-    for name, value in QUICK_FAILURE.items():
+    for name, value in (QUICK_FAILURE | NO_PICKLE).items():
         os.environ.setdefault(name, value)
     import filelock
     import mlflow
 
-    root, uri = find_root(environ), environ.get("MLFLOW_TRACKING_URI")
+    root = find_root(environ)
+    uri = take_credentials(environ.get("MLFLOW_TRACKING_URI", ""), os.environ)
     mlflow.set_tracking_uri(uri or f"sqlite:///{root / 'mlflow.db'}")
     cache = root / ".cache"
     cache.mkdir(exist_ok=True)
@@ -327,9 +330,19 @@ def sync_workspace(params: Params, environ: Mapping[str, str]) -> str:
 
 
 def ui_command(environ: Mapping[str, str], port: int) -> list[str]:
-    """The command that serves MLflow's pages, to this machine only."""
+    """The command that serves MLflow's pages, to this machine only.
+
+    Raises InputError where a server has them already. The store's address may hold a password, so
+    it goes by MLFLOW_BACKEND_STORE_URI (see `ui_store`), not where every process can read it.
+    """
+    store = ui_store(environ)
+    if store.startswith("http"):
+        address = take_credentials(store, {})
+        raise InputError(f"{address} serves MLflow's pages already: open it in a browser")
+    return ["mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+
+
+def ui_store(environ: Mapping[str, str]) -> str:
+    """Where the runs lie that MLflow's pages show."""
     root = find_root(environ)
-    store = environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
-    return [
-        "mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port),
-    ]  # fmt: skip
+    return environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
