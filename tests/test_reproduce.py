@@ -1,5 +1,6 @@
 """What `pneumonia reproduce` says of commits, code, parameters and hashes, without a training."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pneumonia import reproduce
+from pneumonia.cli_reproduce import describe_comparison, show_comparison
 from pneumonia.errors import InputError
 from pneumonia.params import Params
 from pneumonia.provenance import describe_machine, hash_path, hash_results, read_lock
@@ -102,3 +104,37 @@ def test_the_machine_is_told_from_others() -> None:
     assert int(machine["cores"]) >= 1
     assert "family" in machine["cpu"]
     assert machine["tensorflow"].startswith("2.")
+
+
+@pytest.fixture
+def found() -> reproduce.Comparison:
+    return reproduce.Comparison(
+        run_id="r" * 32,
+        commit="c" * 40,
+        outputs={"models/model.keras": "differs", "plots/roc.csv": "same", "new": "not logged"},
+        figures={f"figure{number:02d}": (0.5, 0.25) for number in range(20)}
+        | {"last": (None, 1.0)},
+        machine={"cpu": ("fast", "slow")},
+        made_on={"cpu": "fast", "cores": "8"},
+        notes=["the data are old"],
+    )
+
+
+def test_a_difference_is_told_with_both_machines(found: reproduce.Comparison) -> None:
+    lines = describe_comparison(found)
+    assert "  differs: models/model.keras" in lines
+    assert "  figure00: logged 0.5, now 0.25" in lines
+    assert "  and 9 more figures (--json has them all)" in lines
+    assert "made on: cpu fast, cores 8" in lines
+    assert "made again on: cpu slow instead of fast" in lines
+    assert "note: the data are old" in lines
+    assert lines[-1] == "another result: 1 of 3 outputs are the same"
+
+
+def test_json_holds_everything(found: reproduce.Comparison, capsys) -> None:
+    show_comparison(found, as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["same"] is False
+    assert shown["outputs"]["models/model.keras"] == "differs"
+    assert shown["figures"]["last"] == [None, 1.0]
+    assert shown["machine"] == {"cpu": ["fast", "slow"]}

@@ -39,33 +39,37 @@ def reproduce(
     with tempfile.TemporaryDirectory(prefix="pneumonia-", ignore_cleanup_errors=True) as place:
         target = folder.resolve() if folder else Path(place) / "clone"
         found = library.reproduce(logged, Path.cwd(), target, os.environ)
-    if as_json:
-        sys.stdout.write(json.dumps(vars(found) | {"same": found.same}, indent=2) + "\n")
-    else:
-        show_comparison(found)
+    show_comparison(found, as_json)
     raise typer.Exit(0 if found.same else 1)
 
 
-def show_comparison(found: "Comparison") -> None:
-    """Write a comparison to standard output: what differs, on which machines, what it promises."""
+def show_comparison(found: "Comparison", as_json: bool) -> None:
+    """Write a comparison to standard output, as JSON or as lines for people."""
+    if as_json:
+        text = json.dumps(vars(found) | {"same": found.same}, indent=2)
+    else:
+        text = "\n".join(describe_comparison(found))
+    sys.stdout.write(text + "\n")
+
+
+def describe_comparison(found: "Comparison") -> list[str]:
+    """What differs, on which machines both were made, and what the comparison can promise."""
     states = list(found.outputs.values())
     lines = [f"run {found.run_id}, commit {found.commit}"]
     lines += [f"  {state}: {name}" for name, state in found.outputs.items() if state != "same"]
     for name, (logged, now) in list(found.figures.items())[:SHOWN]:
-        lines.append(
-            f"  {name}: logged {logged if logged is None else f'{logged:.9g}'}, now {now:.9g}"
-        )
+        was = "nothing" if logged is None else f"{logged:.9g}"
+        lines.append(f"  {name}: logged {was}, now {now:.9g}")
     if len(found.figures) > SHOWN:
         lines.append(f"  and {len(found.figures) - SHOWN} more figures (--json has them all)")
-    lines.append(f"made on: {describe(found.made_on)}")
+    lines.append(f"made on: {describe_machine(found.made_on)}")
     changes = [f"{name} {now} instead of {was}" for name, (was, now) in found.machine.items()]
     lines.append(f"made again on: {', '.join(changes) or 'the same type of machine'}")
     lines += [f"note: {note}" for note in found.notes]
     verdict = "the same result" if found.same else "another result"
-    lines.append(f"{verdict}: {states.count('same')} of {len(states)} outputs are the same")
-    sys.stdout.write("\n".join(lines) + "\n")
+    return [*lines, f"{verdict}: {states.count('same')} of {len(states)} outputs are the same"]
 
 
-def describe(machine: dict[str, str]) -> str:
+def describe_machine(machine: dict[str, str]) -> str:
     """A machine's type in a line."""
     return ", ".join(f"{name} {value}" for name, value in machine.items()) or "an unknown machine"
