@@ -30,26 +30,32 @@ def list_changed_pictures(base: str) -> list[str]:
     return sorted({*against.splitlines(), *new.splitlines()})
 
 
+def find_sides(name: str, base: str) -> tuple[bool, bool]:
+    """Whether a picture exists before and after."""
+    return bool(ask("git", "ls-tree", "--name-only", base, "--", name)), Path(name).exists()
+
+
 def export_pictures(names: list[str], base: str, folder: Path) -> None:
     """Copy both versions of each picture to folder/before and folder/after."""
     for side in ("before", "after"):
         shutil.rmtree(folder / side, ignore_errors=True)
+        (folder / side).mkdir(parents=True)
     for name in names:
-        before, after = (folder / side / Path(name).name for side in ("before", "after"))
-        for path in (before, after):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        if Path(name).exists():
-            shutil.copyfile(name, after)
-        if ask("git", "ls-tree", "--name-only", base, "--", name):
-            before.write_bytes(ask("git", "show", f"{base}:./{name}"))
+        before, after = find_sides(name, base)
+        if before:
+            content = ask("git", "show", f"{base}:./{name}")
+            (folder / "before" / Path(name).name).write_bytes(content)
+        if after:
+            shutil.copyfile(name, folder / "after" / Path(name).name)
 
 
-def link_pictures(names: list[str], places: tuple[str, str]) -> str:
+def link_pictures(names: list[str], base: str, places: tuple[str, str]) -> str:
     """A table of each picture before and after; `places` are what their names follow."""
     rows = []
     for name in names:
-        before, after = (f"![{name}]({place}/{Path(name).name})" for place in places)
-        rows.append(f"| {before} | {after} |\n")
+        sides = zip(places, find_sides(name, base), strict=True)
+        cells = [f"![{name}]({place}/{Path(name).name})" if has else "none" for place, has in sides]
+        rows.append(f"| {cells[0]} | {cells[1]} |\n")
     if not rows:
         return "No picture changed.\n"
     return "| before | after |\n| --- | --- |\n" + "".join(rows)
@@ -73,7 +79,7 @@ def write_report(base: str, folder: Path, pictures: str) -> Path:
         places = (f"{pictures}/{commit}/plots", f"{pictures}/{head}/plots")
     else:
         export_pictures(names, base, folder)
-    parts.append("### Pictures\n\n" + link_pictures(names, places))
+    parts.append("### Pictures\n\n" + link_pictures(names, base, places))
     report = folder / "report.md"
     write_text(report, "\n".join(parts))
     return report

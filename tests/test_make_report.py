@@ -44,6 +44,7 @@ def test_a_report_shows_figures_parameters_and_pictures(changed: Project) -> Non
     assert "![plots/data.png]" not in text
     assert (folder / "after/roc.png").read_bytes() == (folder / "after/new.png").read_bytes()
     assert (folder / "before/roc.png").read_bytes() != (folder / "after/roc.png").read_bytes()
+    assert "| none | ![plots/new.png](after/new.png) |" in text
     assert not (folder / "before/new.png").exists()
     assert "ROC, test part" in (folder / "plots/index.html").read_text()
     status = changed.run("git", "status", "--porcelain")

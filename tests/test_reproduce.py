@@ -72,6 +72,11 @@ def test_parameters_are_the_runs_and_valid(tmp_path: Path, params: Params) -> No
     assert path.read_bytes() == written
 
 
+def test_data_that_were_never_committed_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"has no data/raw/own\.dvc"):
+        reproduce.fetch_data(tmp_path, "own", tmp_path, {})
+
+
 def test_the_environment_of_another_run_is_left_behind(tmp_path: Path) -> None:
     environ = {"PATH": "p", "DVC_ROOT": "r", "MLFLOW_TRACKING_URI": "u", "DVC_EXP_NAME": "e"}
     found = reproduce.clean_environment(environ | {"PYTHONPATH": "other"}, tmp_path)

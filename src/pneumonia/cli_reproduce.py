@@ -32,6 +32,7 @@ def reproduce(
     from pneumonia.params import load_params
     from pneumonia.tracking import connect
 
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if folder and folder.exists():
         raise InputError(f"{folder} exists: name a new folder")
     connect(load_params(params).tracking.experiment, os.environ)
@@ -64,7 +65,9 @@ def describe_comparison(found: "Comparison") -> list[str]:
         lines.append(f"  and {len(found.figures) - SHOWN} more figures (--json has them all)")
     lines.append(f"made on: {describe_machine(found.made_on)}")
     changes = [f"{name} {now} instead of {was}" for name, (was, now) in found.machine.items()]
-    lines.append(f"made again on: {', '.join(changes) or 'the same type of machine'}")
+    lines.append(
+        f"made again on: {', '.join(changes) or 'the same type of machine, with the same versions'}"
+    )
     lines += [f"note: {note}" for note in found.notes]
     verdict = "the same result" if found.same else "another result"
     return [*lines, f"{verdict}: {states.count('same')} of {len(states)} outputs are the same"]

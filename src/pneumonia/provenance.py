@@ -11,12 +11,14 @@ from typing import Any
 from ruamel.yaml import YAML
 
 CODE = ("src/", "stages/")
-PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
+PACKAGES = (
+    "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "matplotlib",
+)  # fmt: skip
 Hashes = dict[str, str]
 
 
 def describe_machine() -> dict[str, str]:
-    """The type of this machine: what the last digits of a training depend on."""
+    """The type of this machine and the versions on it: what a result's bytes depend on."""
     return {
         "cpu": _read_cpu(),
         "cores": str(len(os.sched_getaffinity(0))),

@@ -178,10 +178,15 @@ def clean_environment(environ: Mapping[str, str], folder: Path) -> dict[str, str
 
 
 def fetch_data(folder: Path, name: str, root: Path, environ: Mapping[str, str]) -> None:
-    """Take an imported data set from DVC's cache; built-in data are made by the pipeline."""
+    """Take an imported data set from DVC's cache; built-in data are made by the pipeline.
+
+    Raises InputError where the commit does not know the set, or the cache does not hold it.
+    """
     tracked = f"data/raw/{name}.dvc"
-    if not (folder / tracked).exists():
+    if (folder / "data" / name / "dvc.yaml").exists():
         return
+    if not (folder / tracked).exists():
+        raise InputError(f"the run's commit has no {tracked}: its data were never committed")
     command = ["dvc", "checkout", "--quiet", tracked]
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, check=False)
     if done.returncode:

@@ -18,7 +18,7 @@ from pneumonia.params import Params, TrackingParams
 from pneumonia.provenance import describe_machine, hash_results
 
 MODEL_TAG, EVALUATION_TAG, SOURCE_TAG = "model_sha256", "evaluation_sha256", "source"
-QUICK_FAILURE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+QUICK_FAILURE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 NO_PICKLE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
 REQUIREMENTS = ("tensorflow", "keras", "numpy", "h5py")
 
@@ -50,8 +50,7 @@ def connect(experiment: str, environ: Mapping[str, str]) -> str:
     Database and experiment are made under a lock, since MLflow's migrations cannot run twice at
     once. Runs whose process is gone are marked KILLED. Raises InputError where no server answers.
     """
-    for name, value in (QUICK_FAILURE | NO_PICKLE).items():
-        os.environ.setdefault(name, value)
+    os.environ.update(NO_PICKLE)
     import filelock
     import mlflow
 
@@ -60,9 +59,9 @@ def connect(experiment: str, environ: Mapping[str, str]) -> str:
     mlflow.set_tracking_uri(uri or f"sqlite:///{root / 'mlflow.db'}")
     cache = root / ".cache"
     cache.mkdir(exist_ok=True)
-    with filelock.FileLock(cache / "mlflow.lock"):
+    with filelock.FileLock(cache / "mlflow.lock"), fail_quickly():
         try:
-            identity = _ensure_experiment(experiment, None if uri else root / "mlartifacts")
+            identity = ensure_experiment(experiment, None if uri else root / "mlartifacts")
             sweep_stale_runs(identity)
         except mlflow.MlflowException as error:
             reason = str(error).split("\n")[0][:200]
@@ -73,13 +72,32 @@ def connect(experiment: str, environ: Mapping[str, str]) -> str:
     return identity
 
 
-def _ensure_experiment(name: str, artifacts: Path | None) -> str:
+@contextmanager
+def fail_quickly() -> Iterator[None]:
+    """Learn within a minute that no server answers; later on MLflow may wait for a busy one."""
+    added = {name: value for name, value in QUICK_FAILURE.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def ensure_experiment(name: str, artifacts: Path | None) -> str:
+    """The experiment's id; it is made, with this folder or the server's own, if there is none."""
     import mlflow
 
-    known = mlflow.get_experiment_by_name(name)
-    if known:
+    try:
+        if known := mlflow.get_experiment_by_name(name):
+            return known.experiment_id
+        return mlflow.create_experiment(name, artifacts.as_uri() if artifacts else None)
+    except mlflow.MlflowException as error:
+        made = error.error_code == "RESOURCE_ALREADY_EXISTS"  # by another machine in the meantime
+        known = mlflow.get_experiment_by_name(name) if made else None
+        if not known:
+            raise
         return known.experiment_id
-    return mlflow.create_experiment(name, artifacts.as_uri() if artifacts else None)
 
 
 def _hide_password(text: str) -> str:
