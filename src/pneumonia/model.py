@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from pneumonia.backbones import build_backbone, load_matching_weights
+from pneumonia.errors import InputError
 from pneumonia.files import atomic
 from pneumonia.params import ModelParams
 
@@ -138,7 +139,16 @@ def _number_shared_objects(config: str) -> str:
 
 
 def load_model(path: Path) -> keras.Model:
-    """Load a `.keras` file in safe mode, without its optimizer."""
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    """Load a `.keras` file in safe mode, without its optimizer.
+
+    Raises InputError where it is no such file, or holds code or layers that Keras does not know.
+    """
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"{path} does not load in Keras's safe mode ({reason}): retrain it"
+        ) from None
     assert isinstance(model, keras.Model)
     return model
