@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pneumonia import plots
 from pneumonia.data.store import Part, load_manifest, load_part, part_groups
 from pneumonia.evaluation import metrics
 from pneumonia.evaluation.card import write_card
 from pneumonia.evaluation.decision import apply_temperature, choose_threshold, fit_temperature
 from pneumonia.evaluation.intervals import draw_weights, estimate
+from pneumonia.evaluation.pictures import draw_pictures
 from pneumonia.evaluation.shift import measure_shifts, shift_images
 from pneumonia.files import hash_file, write_csv, write_json
 from pneumonia.params import EvaluateParams
-from pneumonia.training import find_best_epoch
+from pneumonia.plots.style import NAMES
 
+GRID = np.linspace(0, 1, 101)
 SIMULATED = "simulated images: these figures show that the pipeline runs, they are not clinical"
 
 
@@ -78,11 +79,14 @@ def evaluate(
     figures |= summarise_shifts(shifts)
     if data["name"] == "phantom":
         figures["note"] = SIMULATED
+    predicted = (scores.probabilities >= decision["threshold"]).astype(int)
+    cells = metrics.confusion(scores.labels, predicted, np.ones((1, len(predicted))))
+    figures |= {name: int(count[0]) for name, count in cells.items()}
     write_json(folders.metrics, figures)
     write_tables(folders.plots, scores, manifest, epochs, decision["threshold"])
     write_csv(folders.plots / "shift.csv", shifts)
-    draw(folders.plots, scores, epochs, figures, settings, seed)
-    plots.save_figure(plots.draw_shifts, folders.plots / "shift.png", shifts)
+    write_csv(folders.plots / "roc_band.csv", bootstrap_roc(scores, settings, seed))
+    draw_pictures(folders.plots, figures)
     write_card(folders.models / "card.md", figures, settings.confidence)
     return figures
 
@@ -176,50 +180,15 @@ def write_tables(
     write_csv(folder / "roc.csv", tabulate_roc(scores))
     predicted = (scores.probabilities >= threshold).astype(int)
     samples = pd.DataFrame({"actual": scores.labels, "predicted": predicted})
-    write_csv(folder / "confusion.csv", samples.replace(dict(enumerate(plots.NAMES))))
+    write_csv(folder / "confusion.csv", samples.replace(dict(enumerate(NAMES))))
     paths = manifest[manifest["split"] == "test"].sort_values("row")["path"].to_numpy()
     table = {"path": paths, "group": scores.groups, "label": scores.labels}
     write_csv(folder / "predictions.csv", pd.DataFrame(table | {"p": scores.probabilities}))
     write_csv(folder / "epochs.csv", epochs)
 
 
-def draw(
-    folder: Path,
-    scores: Scores,
-    epochs: pd.DataFrame,
-    figures: dict[str, Any],
-    settings: EvaluateParams,
-    seed: int,
-) -> None:
-    """roc.png, confusion.png and epochs.png."""
-    predicted = (scores.probabilities >= figures["threshold"]).astype(int)
-    cells = metrics.confusion(scores.labels, predicted, np.ones((1, len(predicted))))
-    counts = [[cells["tn"][0], cells["fp"][0]], [cells["fn"][0], cells["tp"][0]]]
-    plots.save_figure(
-        plots.draw_confusion,
-        folder / "confusion.png",
-        np.array(counts, int),
-        figures["threshold"],
-    )
-    best = find_best_epoch_of(epochs)
-    plots.save_figure(plots.draw_epochs, folder / "epochs.png", epochs, best, axes=2)
-    point = (1 - (figures["specificity"] or 0), figures["sensitivity"] or 0)
-    band = bootstrap_roc(scores, settings, seed)
-    curve = tabulate_roc(scores)
-    plots.save_figure(
-        plots.draw_roc, folder / "roc.png", curve, band, point, describe(figures, "auc")
-    )
-
-
-def find_best_epoch_of(epochs: pd.DataFrame) -> int:
-    """The epoch with the lowest validation loss, in the wide table."""
-    return find_best_epoch(epochs.assign(part="val", loss=epochs["val_loss"]))
-
-
-def bootstrap_roc(
-    scores: Scores, settings: EvaluateParams, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper sensitivity over `plots.GRID`, from at most 500 draws of patients."""
+def bootstrap_roc(scores: Scores, settings: EvaluateParams, seed: int) -> pd.DataFrame:
+    """Columns fpr, low and high (sensitivity), from at most 500 draws of patients."""
     from sklearn.metrics import roc_curve
 
     curves = []
@@ -230,17 +199,9 @@ def bootstrap_roc(
         fpr, tpr, _ = roc_curve(
             scores.labels[drawn], scores.probabilities[drawn], sample_weight=weights[drawn]
         )
-        curves.append(np.interp(plots.GRID, fpr, tpr))
+        curves.append(np.interp(GRID, fpr, tpr))
     if not curves:
-        return np.zeros_like(plots.GRID), np.ones_like(plots.GRID)
+        return pd.DataFrame({"fpr": [], "low": [], "high": []})
     tail = (1 - settings.confidence) / 2
     low, high = np.quantile(curves, [tail, 1 - tail], axis=0)
-    return low, high
-
-
-def describe(figures: dict[str, Any], name: str) -> str:
-    """'0.950 (0.930 to 0.965)', or why there is no figure."""
-    value, low, high = figures[name], figures[f"{name}_low"], figures[f"{name}_high"]
-    if value is None:
-        return figures["reasons"][name]
-    return f"{value:.3f}" + (f" ({low:.3f} to {high:.3f})" if low is not None else "")
+    return pd.DataFrame({"fpr": GRID, "low": low, "high": high})
