@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pneumonia import cli_data
+from pneumonia import cli_data, cli_pages
 from pneumonia.errors import run
 
 main = typer.Typer(
@@ -16,6 +16,7 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 main.add_typer(cli_data.app, name="data")
+main.add_typer(cli_pages.app)
 
 
 @main.command()

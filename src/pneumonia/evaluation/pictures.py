@@ -73,7 +73,7 @@ def _draw_calibration(sheet: Sheet) -> None:
 
 
 def _draw_decision(sheet: Sheet) -> None:
-    curves.draw_decision(sheet.figure.subplots(), sheet.rows, sheet.figures["threshold"])
+    curves.draw_decision(sheet.figure, sheet.rows, sheet.figures["threshold"])
 
 
 def _draw_confusion(sheet: Sheet) -> None:

@@ -64,6 +64,7 @@ def draw_forest(figure: Figure, groups: pd.DataFrame) -> Figure:
     `groups` is plots/subgroups.csv: by, group, images, small (true: too few, drawn hollow), and
     NAME, NAME_low, NAME_high, empty where a figure cannot be had.
     """
+    figure.set_figheight(1.8 + 0.34 * len(groups))
     panels = figure.subplots(1, len(FOREST), sharey=True)
     places = range(len(groups))
     for axes, (name, title) in zip(panels, FOREST.items(), strict=True):

@@ -77,16 +77,17 @@ def draw_calibration(figure: Figure, bins: pd.DataFrame, ece: str) -> Figure:
     lower.set(xlabel="predicted probability", ylabel="images")
     for axes in (upper, lower):
         axes.grid(alpha=0.25)
-    upper.legend(loc="upper left")
+    upper.legend(loc="lower right", fontsize=9)
     return figure
 
 
-def draw_decision(axes: Axes, curve: pd.DataFrame, threshold: float) -> Axes:
+def draw_decision(figure: Figure, curve: pd.DataFrame, threshold: float) -> Figure:
     """Net benefit over the threshold probability: by the model, all flagged, nobody flagged.
 
     `curve` has the columns threshold, model, model_low, model_high, all. Source: Vickers and
     Elkin, Medical Decision Making 2006, 26, 565 to 574.
     """
+    axes = figure.subplots()
     limits = (curve["threshold"], curve["model_low"], curve["model_high"])
     axes.fill_between(*limits, color=BLUE, alpha=0.2, lw=0, label="interval over patients")
     axes.plot(curve["threshold"], curve["model"], color=BLUE, label="flagged by the model")
@@ -94,12 +95,12 @@ def draw_decision(axes: Axes, curve: pd.DataFrame, threshold: float) -> Axes:
     axes.axhline(0, color=GREY, ls=":", label="nobody flagged")
     axes.axvline(threshold, color="black", ls="-.", lw=1, label=f"threshold {threshold:.3f}")
     top = max(curve[["model", "all", "model_high"]].max().max(), 0.05)
-    axes.set(ylim=(-0.3 * top, 1.1 * top), xlim=(0, 1))
+    axes.set(ylim=(-0.25 * top, 1.1 * top), xlim=(0, 1))
     axes.set(xlabel="threshold probability", ylabel="net benefit (true positives per image)")
     axes.set_title("Decision curve, test part")
     axes.grid(alpha=0.25)
-    axes.legend(loc="lower left")
-    return axes
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
 
 
 def draw_epochs(figure: Figure, epochs: pd.DataFrame) -> Figure:

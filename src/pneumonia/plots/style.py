@@ -29,7 +29,7 @@ STYLE: Any = {
 
 
 @contextmanager
-def open_figure(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
+def open_figure(path: Path, size: tuple[float, float], colours: int = COLOURS) -> Iterator[Figure]:
     """A new figure, `size` in inches; written as PNG with a palette if the block succeeds."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
@@ -37,7 +37,7 @@ def open_figure(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
         pixels = io.BytesIO()
         figure.savefig(pixels, format="png", dpi=DPI)
     with atomic(path) as partial, Image.open(pixels) as image:
-        small = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        small = image.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
         small.save(partial, optimize=True)
 
 
