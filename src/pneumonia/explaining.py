@@ -35,6 +35,6 @@ def explain_files(paths: list[Path], models: Path, output: Path) -> list[dict[st
     heat = map_heat(load_model(models / "model.keras"), images)
     for image, hot, row, target in zip(images, heat, rows, targets, strict=True):
         title = f"{Path(row['file']).name}: P(pneumonia) = {row['probability']:.3f}, {row['name']}"
-        with open_figure(target, SIZE, colours=256) as figure:
+        with open_figure(target, SIZE, colours=None) as figure:
             draw_pair(figure, image, hot, title)
     return [row | {"picture": str(target)} for row, target in zip(rows, targets, strict=True)]

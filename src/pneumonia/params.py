@@ -1,5 +1,6 @@
 """params.yaml as frozen models: an unknown key or a bad value is an error that names the key."""
 
+import re
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -89,11 +90,30 @@ class TrainParams(Section):
 
 
 class EvaluateParams(Section):
-    threshold_rule: Literal["youden", "sensitivity", "specificity"]
-    threshold_target: Annotated[float, Field(ge=0.5, le=1)]
+    threshold_rule: Literal["youden", "sensitivity", "specificity", "cost"]
+    target_sensitivity: Annotated[float, Field(ge=0.5, le=1)]
+    target_specificity: Annotated[float, Field(ge=0.5, le=1)]
+    false_negative_cost: Annotated[float, Field(ge=0.01, le=1000)]
+    calibration: Literal["temperature", "isotonic", "none"]
     fit_on: Literal["clean", "shifted"]
     bootstrap_draws: Annotated[int, Field(ge=100, le=100_000)]
     confidence: Annotated[float, Field(ge=0.5, le=0.999)]
+    prevalences: list[Annotated[float, Field(ge=0.0001, le=0.9999)]]
+    subgroups: Literal["auto"] | list[str]
+    subgroup_patterns: dict[str, str]
+    log_images: bool
+
+    @model_validator(mode="after")
+    def check_patterns(self) -> "EvaluateParams":
+        for name, pattern in self.subgroup_patterns.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(
+                    f"has subgroup_patterns.{name} {pattern!r}, no regular expression "
+                    f"({error}): mend it"
+                ) from None
+        return self
 
 
 class TrackingParams(Section):
@@ -172,6 +192,8 @@ def _find_type(location: list[str]) -> tuple[Any, list[Any]]:
             kind, metadata = fields[part].annotation, list(fields[part].metadata)
         elif get_origin(kind) is dict:
             kind, metadata = _unwrap(get_args(kind)[1])
+        elif get_origin(kind) is list and part.isdigit():
+            kind, metadata = _unwrap(get_args(kind)[0])
     return kind, metadata
 
 
@@ -191,6 +213,10 @@ def describe_allowed(kind: Any, metadata: list[Any]) -> str:
         return describe_allowed(*_unwrap(inner)) + " or null"
     if Interval in options:
         return "a list of numbers, or min, max and log"
+    if options and all(get_origin(option) for option in options):
+        return " or ".join(describe_allowed(option, []) for option in options)
+    if get_origin(kind) is list:
+        return "a list, each " + describe_allowed(*_unwrap(get_args(kind)[0]))
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(map(str, get_args(kind)))
     if kind is bool:

@@ -24,11 +24,11 @@ def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
     """
     decision = read_json(models / "decision.json")
     images = np.stack([_decode(path, decision) for path in paths])
-    from pneumonia.evaluation.decision import apply_temperature
+    from pneumonia.evaluation.calibration import apply_calibration
     from pneumonia.evaluation.predictor import predict_model
 
     raw = predict_model(models / "model.keras", images)
-    probabilities = apply_temperature(raw, decision["temperature"])
+    probabilities = apply_calibration(raw, decision["calibration"])
     labels = (probabilities >= decision["threshold"]).astype(int)
     return [
         {"file": str(path), "probability": float(p), "label": int(label), "name": LABELS[label]}

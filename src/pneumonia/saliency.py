@@ -10,7 +10,8 @@ def map_heat(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np
     """Grad-CAM, float32 (N, H, W), not negative, of uint8 images (N, H, W).
 
     What in the last feature maps (those that the layer `features` pools) raises the logit of
-    pneumonia, enlarged to the image. Source: Selvaraju et al., Grad-CAM, ICCV 2017. The logit and
+    pneumonia, enlarged to the image; in logits, so that the mean over an image is what all its
+    heat adds. Source: Selvaraju et al., Grad-CAM, ICCV 2017. The logit and
     not the probability is followed back, since the latter's gradient vanishes where it is sure.
     """
     last: keras.layers.Dense = model.get_layer("probability")
@@ -21,7 +22,7 @@ def map_heat(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np
         with tf.GradientTape() as tape:
             maps, pooled = network(batch, training=False)
             logit = tf.linalg.matmul(pooled, last.kernel)
-        importance = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
+        importance = tf.reduce_sum(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
         return tf.nn.relu(tf.reduce_sum(importance * maps, axis=-1))
 
     starts = range(0, len(images), batch_size)

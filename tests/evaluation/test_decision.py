@@ -1,12 +1,14 @@
-"""Threshold and temperature do what their rules promise, on the images they are fitted on."""
+"""Thresholds and calibration do what their rules promise, on the images they are fitted on."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pneumonia.data.store import Part
 from pneumonia.errors import InputError
-from pneumonia.evaluation.decision import apply_temperature, choose_threshold, fit_temperature
+from pneumonia.evaluation.decision import choose_threshold, decide
+from pneumonia.params import Params
 
 
 def make(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -37,20 +39,63 @@ def test_youden_is_the_best_of_all_thresholds(seed: int) -> None:
     assert chosen >= max(youden(threshold) for threshold in scores) - 1e-12
 
 
-def test_one_class_is_refused() -> None:
+@given(st.integers(0, 999), st.floats(0.2, 20))
+def test_cost_is_the_cheapest_of_all_thresholds(seed: int, cost: float) -> None:
+    labels, scores = make(seed)
+
+    def price(threshold: float) -> float:
+        missed = (scores[labels == 1] < threshold).sum()
+        return cost * missed + (scores[labels == 0] >= threshold).sum()
+
+    chosen = price(choose_threshold(labels, scores, "cost", cost))
+    assert chosen <= min(price(threshold) for threshold in [*scores, 2]) + 1e-9
+
+
+def test_a_dear_miss_lowers_the_threshold() -> None:
+    labels, scores = make(3)
+    chosen = [choose_threshold(labels, scores, "cost", cost) for cost in (0.1, 1, 10)]
+    assert chosen[0] > chosen[1] > chosen[2]
+
+
+def make_val() -> Part:
+    rng = np.random.default_rng(5)
+    labels = np.tile([0, 1], 30)
+    images = rng.integers(90, 131, (60, 24, 24)) + 20 * labels[:, None, None]
+    return Part(images.astype("uint8"), labels)
+
+
+def judge(images: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-(images.mean(axis=(1, 2)) - 120) / 2))
+
+
+@pytest.mark.parametrize("rule", ["youden", "sensitivity", "specificity", "cost"])
+def test_all_thresholds_are_kept_and_one_is_chosen(params: Params, rule: str) -> None:
+    settings = params.evaluate.model_copy(update={"threshold_rule": rule})
+    decision = decide(judge, make_val(), settings, seed=1)
+    assert set(decision["thresholds"]) == {"youden", "sensitivity", "specificity", "cost"}
+    assert decision["threshold"] == decision["thresholds"][rule]
+
+
+def test_thresholds_are_in_calibrated_units(params: Params) -> None:
+    settings = params.evaluate.model_copy(update={"fit_on": "shifted", "calibration": "isotonic"})
+    decision = decide(judge, make_val(), settings, seed=1)
+    levels = np.array([*decision["calibration"]["y"]])
+    assert levels.min() < decision["threshold"] <= levels.max()
+
+
+def test_shifted_validation_images_temper_what_other_sites_would_break(params: Params) -> None:
+    found = {
+        name: decide(
+            judge, make_val(), params.evaluate.model_copy(update={"fit_on": name}), seed=1
+        )["calibration"]["temperature"]
+        for name in ("clean", "shifted")
+    }
+    assert found["shifted"] > 3 * found["clean"]
+
+
+def test_what_fixes_no_threshold_is_refused(params: Params) -> None:
+    val = make_val()
     with pytest.raises(InputError, match="both classes"):
-        choose_threshold(np.ones(4), np.linspace(0, 1, 4), "youden", 0.9)
-
-
-def test_temperature_undoes_overconfidence() -> None:
-    rng = np.random.default_rng(0)
-    truth = rng.uniform(0.02, 0.98, 20_000)
-    labels = (rng.uniform(size=20_000) < truth).astype(int)
-    overconfident = apply_temperature(truth, 1 / 3)
-    assert fit_temperature(labels, overconfident) == pytest.approx(3, rel=0.05)
-    np.testing.assert_allclose(apply_temperature(overconfident, 3), truth, atol=1e-4)
-
-
-def test_temperature_keeps_the_order() -> None:
-    scores = np.linspace(0.01, 0.99, 50)
-    assert (np.diff(apply_temperature(scores, 2.5)) > 0).all()
+        decide(judge, Part(val.images, np.ones_like(val.labels)), params.evaluate, seed=1)
+    with pytest.raises(InputError, match="not finite"):
+        decide(lambda images: np.full(len(images), np.nan), val, params.evaluate, seed=1)

@@ -1,45 +1,83 @@
-"""What is fixed on validation images: the temperature of the probabilities and the threshold."""
+"""What is fixed on validation images before the test part is opened: calibration, thresholds."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
+from pneumonia.data.store import Part
 from pneumonia.errors import InputError
-from pneumonia.evaluation.metrics import CLIP, log_loss
+from pneumonia.evaluation.calibration import apply_calibration, fit_calibration
+from pneumonia.evaluation.metrics import CLIP
+from pneumonia.evaluation.shift import shift_images
+from pneumonia.params import EvaluateParams
 
 
-def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:
-    """The T that minimises the log loss of sigmoid(logit / T) (Guo et al., arXiv 1706.04599)."""
-    ones = np.ones((1, len(labels)))
-    found = minimize_scalar(
-        lambda log_t: log_loss(labels, apply_temperature(scores, float(np.exp(log_t))), ones)[0],
-        bounds=(np.log(0.1), np.log(10)),
-        method="bounded",
-    )
-    return round(float(np.exp(found.x)), 6)
+def decide(
+    predict: Callable[[np.ndarray], np.ndarray], val: Part, settings: EvaluateParams, seed: int
+) -> dict[str, Any]:
+    """Calibration and thresholds, fitted on validation images, also as other sites make them.
+
+    Images of one hospital are told apart so easily that any threshold in a wide gap looks best;
+    those under `mixed` shifts say which one holds elsewhere. Raises InputError where the model's
+    scores are not finite or the validation images are of one class.
+    """
+    images, labels = np.asarray(val.images), val.labels
+    if settings.fit_on == "shifted":
+        images = np.concatenate([images, shift_images(images, "mixed", seed)])
+        labels = np.concatenate([labels, labels])
+    raw = predict(images)
+    _require_usable(labels, raw)
+    calibration = fit_calibration(settings.calibration, labels, raw)
+    thresholds = choose_thresholds(labels, apply_calibration(raw, calibration), settings)
+    return {
+        "calibration": calibration,
+        "threshold": thresholds[settings.threshold_rule],
+        "thresholds": thresholds,
+        "rule": settings.threshold_rule,
+        "fit_on": settings.fit_on,
+    }
 
 
-def apply_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities float (N,) with their logits divided by the temperature."""
-    p = np.clip(scores, CLIP, 1 - CLIP)
-    return 1 / (1 + np.exp(-(np.log(p) - np.log1p(-p)) / temperature))
+def _require_usable(labels: np.ndarray, scores: np.ndarray) -> None:
+    if broken := int((~np.isfinite(scores)).sum()):
+        raise InputError(
+            f"the model's scores of {broken} of {len(scores)} validation images are not finite: "
+            "train again with a lower model.learning_rate"
+        )
+    if len(np.unique(labels)) < 2:
+        raise InputError("validation images of both classes are needed to choose a threshold")
+
+
+def choose_thresholds(
+    labels: np.ndarray, scores: np.ndarray, settings: EvaluateParams
+) -> dict[str, float]:
+    """The threshold by each rule; see `choose_threshold`."""
+    targets = {
+        "youden": 1.0,
+        "sensitivity": settings.target_sensitivity,
+        "specificity": settings.target_specificity,
+        "cost": settings.false_negative_cost,
+    }
+    return {rule: choose_threshold(labels, scores, rule, t) for rule, t in targets.items()}
 
 
 def choose_threshold(labels: np.ndarray, scores: np.ndarray, rule: str, target: float) -> float:
     """The threshold (positive at or above it) by a rule, halfway between two scores.
 
     youden: greatest sensitivity + specificity; sensitivity: the highest threshold that reaches
-    `target`; specificity: the lowest one. Raises InputError where the labels are of one class.
+    `target`; specificity: the lowest one; cost: fewest errors, a missed pneumonia counting as
+    `target` false alarms. Needs both labels.
     """
-    if len(np.unique(labels)) < 2:
-        raise InputError("validation images of both classes are needed to choose a threshold")
     distinct = np.unique(scores)
     cuts = np.concatenate([[0.0], (distinct[1:] + distinct[:-1]) / 2, [1.0 + CLIP]])
-    positive = np.sort(scores[labels == 1])
-    negative = np.sort(scores[labels == 0])
-    sensitivity = 1 - np.searchsorted(positive, cuts) / len(positive)
-    specificity = np.searchsorted(negative, cuts) / len(negative)
+    positive, negative = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
+    missed, cleared = np.searchsorted(positive, cuts), np.searchsorted(negative, cuts)
+    sensitivity, specificity = 1 - missed / len(positive), cleared / len(negative)
     if rule == "youden":
         return float(cuts[np.argmax(sensitivity + specificity)])
+    if rule == "cost":
+        return float(cuts[np.argmin(target * missed + len(negative) - cleared)])
     if rule == "sensitivity":
         return float(cuts[np.flatnonzero(sensitivity >= target)[-1]])
     return float(cuts[np.flatnonzero(specificity >= target)[0]])

@@ -44,7 +44,7 @@ class ResultPaths:
     metrics: Path = Path("metrics")
     plots: Path = Path("plots")
     models: Path = Path("models")
-    manifest: Path = Path("data/split/manifest.csv")
+    split: Path = Path("data/split")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def gather_facts(paths: ResultPaths, params: dict[str, Any]) -> Facts:
     model = paths.models / "model.keras"
     if not model.exists():
         raise InputError(f"{model} does not exist: run `dvc repro` or `dvc pull`")
-    files = {"data/split/manifest.csv": paths.manifest, "models/model.keras": model}
+    files = {"data/split/manifest.csv": paths.split / "manifest.csv", "models/model.keras": model}
     hashes = {name: hash_file(path) for name, path in files.items()}
     if figures["model_sha256"] != hashes["models/model.keras"]:
         raise InputError(f"{paths.metrics}/evaluate.json is not of {model}: run `dvc repro`")

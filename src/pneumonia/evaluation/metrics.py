@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pneumonia.evaluation.recalibration import recalibrate
+
 CLIP = 1e-7
 
 
@@ -46,14 +48,13 @@ def confusion(
 ) -> dict[str, np.ndarray]:
     """Weights of true and false positives and negatives: tp, fp, fn, tn, each (D,)."""
     cells = {"tp": (1, 1), "fp": (0, 1), "fn": (1, 0), "tn": (0, 0)}
-    return {
-        name: weights @ ((labels == actual) & (predicted == said)).astype(float)
-        for name, (actual, said) in cells.items()
-    }
+    members = [(labels == actual) & (predicted == said) for actual, said in cells.values()]
+    counts = weights @ np.array(members, float).T
+    return dict(zip(cells, counts.T, strict=True))
 
 
 def rates(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Figures at a threshold, from the confusion matrix."""
+    """Figures at a threshold, from the confusion matrix; a ratio over nothing is infinite."""
     c = confusion(labels, predicted, weights)
     tp, fp, fn, tn = c["tp"], c["fp"], c["fn"], c["tn"]
     sensitivity, specificity = _divide(tp, tp + fn), _divide(tn, tn + fp)
@@ -63,11 +64,22 @@ def rates(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> dic
         "balanced_accuracy": (sensitivity + specificity) / 2,
         "sensitivity": sensitivity,
         "specificity": specificity,
-        "precision": _divide(tp, tp + fp),
+        "ppv": _divide(tp, tp + fp),
         "npv": _divide(tn, tn + fn),
+        "lr_positive": _ratio(sensitivity, _divide(fp, tn + fp)),
+        "lr_negative": _ratio(_divide(fn, tp + fn), specificity),
         "f1": _divide(2 * tp, 2 * tp + fp + fn),
         "mcc": _divide(tp * tn - fp * fn, np.sqrt(product)),
     }
+
+
+def predictive_values(
+    sensitivity: np.ndarray, specificity: np.ndarray, prevalence: float
+) -> dict[str, np.ndarray]:
+    """PPV and NPV at another prevalence, by Bayes' rule; each (D,)."""
+    hits, alarms = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+    misses, cleared = (1 - sensitivity) * prevalence, specificity * (1 - prevalence)
+    return {"ppv": _divide(hits, hits + alarms), "npv": _divide(cleared, cleared + misses)}
 
 
 def brier(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -90,20 +102,39 @@ def calibration_error(
     return _divide(np.sum(gaps, axis=0), weights.sum(1))
 
 
+def calibration_figures(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """How far probabilities can be taken at their word, each (D,)."""
+    p = np.clip(scores, CLIP, 1 - CLIP)
+    figures: dict[str, Callable[..., np.ndarray]] = {
+        "brier": brier,
+        "loss": log_loss,
+        "ece": calibration_error,
+    }
+    plain = {name: metric(labels, scores, weights) for name, metric in figures.items()}
+    return plain | recalibrate(labels, np.log(p) - np.log1p(-p), weights)
+
+
 def _divide(over: np.ndarray, under: np.ndarray) -> np.ndarray:
     return np.divide(over, under, out=np.full(len(under), np.nan), where=under > 0)
+
+
+def _ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
+    """Like a division, but something over nothing is infinite; nothing over nothing is NaN."""
+    return np.where((under == 0) & (over > 0), np.inf, _divide(over, under))
 
 
 def all_metrics(
     labels: np.ndarray, scores: np.ndarray, threshold: float, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Every figure, each (D,), of labels int (N,) and probabilities (N,)."""
-    by_score: dict[str, Callable[..., np.ndarray]] = {
-        "auc": auc,
-        "average_precision": average_precision,
-        "brier": brier,
-        "loss": log_loss,
-        "ece": calibration_error,
+    """Every figure, each (D,), of labels int (N,) and probabilities (N,); NaN if one score is."""
+    if not np.isfinite(scores).all():
+        names = all_metrics(labels, np.zeros(len(labels)), threshold, weights)
+        return {name: np.full(len(weights), np.nan) for name in names}
+    return {
+        "auc": auc(labels, scores, weights),
+        "average_precision": average_precision(labels, scores, weights),
+        **calibration_figures(labels, scores, weights),
+        **rates(labels, (scores >= threshold).astype(int), weights),
     }
-    figures = {name: metric(labels, scores, weights) for name, metric in by_score.items()}
-    return figures | rates(labels, (scores >= threshold).astype(int), weights)

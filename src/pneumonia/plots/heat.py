@@ -6,13 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 STRONGEST = 0.65  # opacity of the most heat: the image stays visible below
+FULL = 6.0  # logits: heat is drawn on this scale, so that little heat looks like little
 
 
 def draw_heat(axes: Axes, image: np.ndarray, heat: np.ndarray | None, title: str) -> Axes:
-    """An image uint8 (H, W); over it heat float (H, W), scaled to its own maximum, if given."""
+    """An image uint8 (H, W); over it heat in logits, float (H, W), if given."""
     axes.imshow(image, cmap="gray", vmin=0, vmax=255)
     if heat is not None:
-        share = heat / heat.max() if heat.max() > 0 else np.zeros_like(heat)
+        share = heat / max(FULL, heat.max())
         colours = colormaps["inferno"](share)
         colours[..., 3] = STRONGEST * share
         axes.imshow(colours)

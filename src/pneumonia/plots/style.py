@@ -29,16 +29,21 @@ STYLE: Any = {
 
 
 @contextmanager
-def open_figure(path: Path, size: tuple[float, float], colours: int = COLOURS) -> Iterator[Figure]:
-    """A new figure, `size` in inches; written as PNG with a palette if the block succeeds."""
+def open_figure(
+    path: Path, size: tuple[float, float], colours: int | None = COLOURS
+) -> Iterator[Figure]:
+    """A new figure, `size` in inches; written as PNG if the block succeeds, with
+    a palette of `colours`, or with all of them."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
         yield figure
         pixels = io.BytesIO()
         figure.savefig(pixels, format="png", dpi=DPI)
     with atomic(path) as partial, Image.open(pixels) as image:
-        small = image.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
-        small.save(partial, optimize=True)
+        plain = image.convert("RGB")
+        if colours:
+            plain = plain.quantize(colours, dither=Image.Dither.NONE)
+        plain.save(partial, optimize=True)
 
 
 def say_nothing(axes: Axes, title: str, reason: str) -> Axes:

@@ -1,0 +1,63 @@
+"""From a model's score to a probability: a map fitted on validation images, kept as plain numbers.
+
+A calibration is {"method": "none"}, {"method": "temperature", "temperature": T} or
+{"method": "isotonic", "x": [...], "y": [...]}, as it stands in models/decision.json.
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from pneumonia.errors import InputError
+from pneumonia.evaluation.metrics import CLIP, log_loss
+
+
+def fit_calibration(method: str, labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    """The calibration by `method` of labels int (N,) and scores float (N,)."""
+    if method == "temperature":
+        return {"method": method, "temperature": fit_temperature(labels, scores)}
+    if method == "isotonic":
+        x, y = fit_steps(labels, scores)
+        return {"method": method, "x": x.tolist(), "y": y.tolist()}
+    return {"method": "none"}
+
+
+def apply_calibration(scores: np.ndarray, calibration: dict[str, Any]) -> np.ndarray:
+    """Calibrated probabilities float (N,); the order of the scores is kept, ties may be made.
+
+    Raises InputError for a method that this version does not know.
+    """
+    method = calibration["method"]
+    if method == "none":
+        return scores
+    if method == "temperature":
+        return apply_temperature(scores, calibration["temperature"])
+    if method == "isotonic":
+        return np.interp(scores, calibration["x"], calibration["y"])
+    raise InputError(f"decision.json has the unknown calibration {method!r}: run `dvc repro`")
+
+
+def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:
+    """The T that minimises the log loss of sigmoid(logit / T) (Guo et al., arXiv 1706.04599)."""
+    ones = np.ones((1, len(labels)))
+    found = minimize_scalar(
+        lambda log_t: log_loss(labels, apply_temperature(scores, float(np.exp(log_t))), ones)[0],
+        bounds=(np.log(0.1), np.log(10)),
+        method="bounded",
+    )
+    return round(float(np.exp(found.x)), 6)
+
+
+def apply_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities float (N,) with their logits divided by the temperature."""
+    p = np.clip(scores, CLIP, 1 - CLIP)
+    return 1 / (1 + np.exp(-(np.log(p) - np.log1p(-p)) / temperature))
+
+
+def fit_steps(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Corners x, y of the rising line that fits labels best (Zadrozny and Elkan, KDD 2002)."""
+    from sklearn.isotonic import IsotonicRegression
+
+    fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, labels)
+    return fitted.X_thresholds_, fitted.y_thresholds_
