@@ -15,13 +15,15 @@ def map_heat(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np
     not the probability is followed back, since the latter's gradient vanishes where it is sure.
     """
     last: keras.layers.Dense = model.get_layer("probability")
-    network = keras.Model(model.inputs, [model.get_layer("features").input, last.input])
+    features: keras.layers.Layer = model.get_layer("features")
+    body, head = keras.Model(model.inputs, features.input), keras.Model(features.input, last.input)
 
     @tf.function(reduce_retracing=True)  # preprocessing wants a graph: eagerly it stays uint8
     def map_batch(batch: tf.Tensor) -> tf.Tensor:
+        maps = body(batch, training=False)
         with tf.GradientTape() as tape:
-            maps, pooled = network(batch, training=False)
-            logit = tf.linalg.matmul(pooled, last.kernel)
+            tape.watch(maps)
+            logit = tf.linalg.matmul(head(maps, training=False), last.kernel)
         importance = tf.reduce_sum(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
         return tf.nn.relu(tf.reduce_sum(importance * maps, axis=-1))
 
