@@ -35,6 +35,11 @@ def load_changed(folder: Path, old: str, new: str) -> str:
         ("  width: [", "  widht: [", ["tune has the unknown key space.widht"]),
         ("{min: 0.0, max: 0.5,", "{min: 0.6, max: 0.5,", ["tune.space.dropout", "min below max"]),
         ("seed: 1 ", "sead: 1 ", ["unknown key sead"]),
+        ("[0.01, 0.05, 0.2]", "[5]", ["evaluate.prevalences.0 is 5", "from 0.0001 to 0.9999"]),
+        ("[0.01, 0.05, 0.2]", "5", ["evaluate.prevalences is 5", "a list, each a number"]),
+        ("subgroups: auto", "subgroups: sex", ["evaluate.subgroups is 'sex'", "auto", "a list"]),
+        ("bacteria: bacteria", "bacteria: '('", ["subgroup_patterns.bacteria '('", "mend it"]),
+        ("calibration: temp", "calibration: Temp", ["'Temperature'", "temperature, isotonic"]),
     ],
 )
 def test_error_names_key_value_and_range(

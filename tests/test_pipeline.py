@@ -133,6 +133,55 @@ def test_sync_logs_a_restored_result_once(project: Project, tmp_path: Path) -> N
     assert "test_auc" in result.data.metrics
 
 
+def test_results_are_compared_by_revision_experiment_and_run(project: Project) -> None:
+    name = "isotonic"
+    chosen = ["-S", "evaluate.calibration=isotonic", "-S", "evaluate.threshold_rule=cost"]
+    project.run("dvc", "exp", "run", "--temp", "-n", name, *chosen)
+    said = project.run("sh", "-c", f"pneumonia compare main {name} --json 2>/dev/null")
+    found = json.loads(said)
+    assert found["images"] == len(project.read("plots/predictions.csv").splitlines()) - 1
+    assert found["figures"]["ece"]["difference"] != 0
+    run_id = list_results(project)[0].info.run_id
+    assert list_results(project)[0].data.tags["dvc_experiment"] == name
+    by_run = project.run("sh", "-c", f"pneumonia compare main {run_id} --json 2>/dev/null")
+    assert json.loads(by_run)["figures"] == found["figures"]
+    table = project.run("pneumonia", "compare", "workspace", name)
+    assert "McNemar" in table
+    said = project.run("pneumonia", "compare", "main", "0" * 32, code=2)
+    assert "no MLflow run" in said
+    assert "Traceback" not in said
+
+
+def test_another_data_set_is_measured_at_the_same_threshold(project: Project, make_images) -> None:
+    source = make_images("elsewhere", patients=12)
+    copied = next((project.root / "data/raw/phantom/PNEUMONIA").iterdir())
+    seen = project.read("data/split/manifest.csv")
+    (source / "PNEUMONIA" / copied.name).write_bytes(copied.read_bytes())
+    (source / "NORMAL" / "broken.png").write_text("no image")
+    runs = len(list_runs(project))
+    said = project.run("pneumonia", "evaluate", "--data", str(source), "--model", "main")
+    assert "differ clearly" in said
+    figures = json.loads(project.read("metrics/external/elsewhere.json"))
+    decision = json.loads(project.read("models/decision.json"))
+    assert figures["threshold"] == decision["threshold"]
+    assert figures["thresholds"].keys() == decision["thresholds"].keys()
+    in_test = any(line.startswith("PNEUMONIA/" + copied.name) and ",test," in line
+                  for line in seen.splitlines())  # fmt: skip
+    assert figures["images"] == 48 + in_test
+    assert sum(figures["left_out"].values()) == 2 - in_test
+    assert figures["drift"]["domain_auc"] > 0.8
+    assert (project.root / "plots/external/elsewhere/roc.png").exists()
+    run = list_runs(project)[0]
+    assert len(list_runs(project)) == runs + 1
+    assert run.data.tags["trained_on"] == "phantom"
+    assert len(run.data.tags["model_run"]) == 32
+    assert run.data.metrics["external_auc"] == pytest.approx(figures["auc"])
+    said = project.run("pneumonia", "evaluate", "--data", "nowhere", code=2)
+    assert "nowhere is no data set in data/raw (" in said
+    said = project.run("pneumonia", "evaluate", "--data", "phantom", "--model", "nothing", code=2)
+    assert "no Git revision and no DVC experiment" in said
+
+
 def test_predict_gives_probability_and_label(project: Project) -> None:
     images = sorted((project.root / "data/raw/phantom/PNEUMONIA").iterdir())[:3]
     paths = [str(path) for path in images] + [str(get_testdata_file("CT_small.dcm"))]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pneumonia import cli_data, cli_pages
+from pneumonia import cli_data, cli_evaluate, cli_pages
 from pneumonia.errors import run
 
 main = typer.Typer(
@@ -16,7 +16,10 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 main.add_typer(cli_data.app, name="data")
-main.add_typer(cli_pages.app)
+main.command()(cli_evaluate.compare)
+main.command()(cli_evaluate.evaluate)
+main.command()(cli_pages.explain)
+main.command()(cli_pages.report)
 
 
 @main.command()

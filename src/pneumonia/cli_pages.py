@@ -6,10 +6,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer()
 
-
-@app.command()
 def report(
     output: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
     params: Path = Path("params.yaml"),
@@ -25,7 +22,6 @@ def report(
     typer.echo(f"{output} can be handed over: it needs no other file")
 
 
-@app.command()
 def explain(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
     models: Annotated[Path, typer.Option(help="Folder of model.keras, decision.json.")] = Path(

@@ -11,7 +11,6 @@ import numpy as np
 
 from pneumonia.data.decode import DecodeError, decode_file
 from pneumonia.errors import InputError
-from pneumonia.files import read_json
 
 LABELS = {0: "no pneumonia", 1: "pneumonia"}
 COLUMNS: Sequence[str] = ("file", "probability", "label", "name")
@@ -22,9 +21,11 @@ def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
 
     Raises InputError where the model or a file is missing or unreadable, naming it.
     """
-    decision = read_json(models / "decision.json")
-    images = np.stack([_decode(path, decision) for path in paths])
     from pneumonia.evaluation.calibration import apply_calibration
+    from pneumonia.evaluation.decision import read_decision
+
+    decision = read_decision(models / "decision.json")
+    images = np.stack([_decode(path, decision) for path in paths])
     from pneumonia.evaluation.predictor import predict_model
 
     raw = predict_model(models / "model.keras", images)

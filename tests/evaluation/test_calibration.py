@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pneumonia.errors import InputError
@@ -41,6 +41,7 @@ def test_new_images_are_better_calibrated(method: str) -> None:
     assert before["calibration_slope"][0] == pytest.approx(1 / 3, abs=0.05)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 99), st.sampled_from(["temperature", "isotonic", "none"]))
 def test_the_order_is_kept_and_probabilities_stay_probabilities(seed: int, method: str) -> None:
     calibration = fit_calibration(method, *make(seed, 60))

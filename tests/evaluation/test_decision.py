@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pneumonia.data.store import Part
@@ -17,6 +17,7 @@ def make(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return labels, 1 / (1 + np.exp(-(rng.normal(0, 1, 80) + 1.5 * labels - 0.75)))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 999), st.floats(0.5, 1))
 def test_targets_are_reached_and_not_overshot(seed: int, target: float) -> None:
     labels, scores = make(seed)
@@ -28,6 +29,7 @@ def test_targets_are_reached_and_not_overshot(seed: int, target: float) -> None:
     assert (negative < choose_threshold(labels, scores, "specificity", target)).mean() >= target
 
 
+@settings(deadline=None)
 @given(st.integers(0, 999))
 def test_youden_is_the_best_of_all_thresholds(seed: int) -> None:
     labels, scores = make(seed)
@@ -39,6 +41,7 @@ def test_youden_is_the_best_of_all_thresholds(seed: int) -> None:
     assert chosen >= max(youden(threshold) for threshold in scores) - 1e-12
 
 
+@settings(deadline=None)
 @given(st.integers(0, 999), st.floats(0.2, 20))
 def test_cost_is_the_cheapest_of_all_thresholds(seed: int, cost: float) -> None:
     labels, scores = make(seed)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
@@ -55,6 +55,7 @@ def covary_pairs(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return above / positive.shape[1] + below / negative.shape[1]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_agrees_with_its_definition_and_scikit_learn(seed: int) -> None:
     rng = np.random.default_rng(seed)

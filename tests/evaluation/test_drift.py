@@ -52,7 +52,6 @@ def test_another_scanner_is_named_by_what_differs_most() -> None:
     assert drift["domain_auc"] > 0.95
     assert "most by their width (median 6" in drift["sentence"]
     assert table.set_index("feature").loc["width", "ks"] == 1
-    assert measure_drift(as_reference(make(1)), make(2, 120, 600), seed=1)[0] == drift
 
 
 def test_few_patients_get_no_number() -> None:

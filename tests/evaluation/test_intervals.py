@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
@@ -10,6 +10,7 @@ from pneumonia.evaluation.intervals import Estimate, Resampling, draw_weights, r
 from pneumonia.evaluation.metrics import all_metrics
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=50), st.integers(0, 99))
 def test_whole_patients_are_drawn(groups: list[int], seed: int) -> None:
     names = np.array([f"p{g}" for g in groups])
@@ -85,6 +86,7 @@ def test_an_infinite_end_is_left_open() -> None:
     assert "infinite" in str(found.reason)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500), st.floats(0, 1), st.floats(0.5, 0.999))
 def test_wilson_agrees_with_statsmodels(total: int, share: float, confidence: float) -> None:
     hits = round(share * total)

@@ -95,6 +95,8 @@ def test_bad_parts_get_a_report_all_the_same(tmp_path: Path, params: Params, cas
     assert (figures[name] is None) == (case not in ("two patients", "two images"))
     assert (tmp_path / "roc.png").exists()
     assert (tmp_path / "confusion.png").exists()
+    for key in [key for key, value in figures.items() if value is None]:
+        assert re.sub("_(low|high)$", "", key) in figures["reasons"], key
     if case == "nan":
         assert all(figures[cell] is None for cell in ("tp", "fp", "fn", "tn"))
         assert all(figures[f"{n}_wilson_low"] is None for n in ("accuracy", "npv"))

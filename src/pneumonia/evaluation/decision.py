@@ -1,6 +1,7 @@
 """What is fixed on validation images before the test part is opened: calibration, thresholds."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from pneumonia.errors import InputError
 from pneumonia.evaluation.calibration import apply_calibration, fit_calibration
 from pneumonia.evaluation.metrics import CLIP
 from pneumonia.evaluation.shift import shift_images
+from pneumonia.files import read_json
 from pneumonia.params import EvaluateParams
 
 
@@ -47,6 +49,15 @@ def _require_usable(labels: np.ndarray, scores: np.ndarray) -> None:
         )
     if len(np.unique(labels)) < 2:
         raise InputError("validation images of both classes are needed to choose a threshold")
+
+
+def read_decision(path: Path) -> dict[str, Any]:
+    """What models/decision.json says; one of the first version is brought up to date."""
+    decision = read_json(path)
+    if "calibration" not in decision:
+        temperature = {"method": "temperature", "temperature": decision["temperature"]}
+        decision |= {"calibration": temperature}
+    return {"thresholds": {decision["rule"]: decision["threshold"]}} | decision
 
 
 def choose_thresholds(

@@ -10,6 +10,8 @@ from pneumonia.evaluation import metrics
 from pneumonia.evaluation.delong import estimate_aucs, logit_interval
 from pneumonia.evaluation.intervals import Estimate, Resampling, resample, wilson
 
+CELLS = ("tp", "fp", "fn", "tn")
+PROPORTIONS = ("accuracy", "sensitivity", "specificity", "ppv", "npv")
 AT_THRESHOLD = (
     "accuracy", "balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "f1",
 )  # fmt: skip
@@ -56,6 +58,7 @@ def measure(
     figures |= delong_interval(scores, how.confidence)
     cells = count_cells(scores, decision["threshold"])
     figures |= cells | wilson_intervals(cells, how.confidence)
+    figures["reasons"] |= explain_gaps(figures)
     return figures | state_facts(scores, decision, how.confidence)
 
 
@@ -125,7 +128,7 @@ def nest(estimates: dict[str, Estimate]) -> dict[str, Any]:
             last: estimate.value, f"{last}_low": estimate.low, f"{last}_high": estimate.high
         }  # fmt: skip
     reasons = {name.replace("/", "."): e.reason for name, e in estimates.items() if e.reason}
-    return figures | ({"reasons": reasons} if reasons else {})
+    return figures | {"reasons": reasons}
 
 
 def delong_interval(scores: Scores, confidence: float) -> dict[str, float | None]:
@@ -141,7 +144,7 @@ def delong_interval(scores: Scores, confidence: float) -> dict[str, float | None
 def count_cells(scores: Scores, threshold: float) -> dict[str, int | None]:
     """tp, fp, fn, tn; None where scores are not finite."""
     if not scores.finite:
-        return dict.fromkeys(("tp", "fp", "fn", "tn"))
+        return dict.fromkeys(CELLS)
     called = (scores.p >= threshold).astype(int)
     cells = metrics.confusion(scores.labels, called, np.ones((1, len(called))))
     return {name: int(count[0]) for name, count in cells.items()}
@@ -150,18 +153,28 @@ def count_cells(scores: Scores, threshold: float) -> dict[str, int | None]:
 def wilson_intervals(cells: dict[str, int | None], confidence: float) -> dict[str, float | None]:
     """NAME_wilson_low and _high of the proportions, each image by itself."""
     intervals: dict[str, float | None] = {}
-    tp, fp, fn, tn = (cells[name] or 0 for name in ("tp", "fp", "fn", "tn"))
-    pairs = {
-        "accuracy": (tp + tn, tp + fp + fn + tn),
-        "sensitivity": (tp, tp + fn),
-        "specificity": (tn, tn + fp),
-        "ppv": (tp, tp + fp),
-        "npv": (tn, tn + fn),
-    }
-    for name, (hits, total) in pairs.items():
+    tp, fp, fn, tn = (cells[name] or 0 for name in CELLS)
+    shares = ((tp + tn, tp + fp + fn + tn), (tp, tp + fn), (tn, tn + fp), (tp, tp + fp))
+    for name, (hits, total) in zip(PROPORTIONS, (*shares, (tn, tn + fn)), strict=True):
         low, high = wilson(hits, total, confidence) or (None, None)
         intervals |= {f"{name}_wilson_low": low, f"{name}_wilson_high": high}
     return intervals
+
+
+def explain_gaps(figures: dict[str, Any]) -> dict[str, str]:
+    """Why DeLong's interval, Wilson's or the counts are None: mostly as the figure itself is."""
+    known: dict[str, str] = figures["reasons"]
+    gaps = {}
+    for name in ("auc_delong", *(f"{share}_wilson" for share in PROPORTIONS)):
+        if figures[f"{name}_low"] is None:
+            figure = name.partition("_")[0]
+            gaps[name] = (
+                known[figure]
+                if figures[figure] is None
+                else "no variance to go by: the AUC is 0 or 1, or a class has a single image"
+            )
+    counts = {name: known["auc"] for name in CELLS if figures[name] is None}
+    return gaps | counts
 
 
 def state_facts(scores: Scores, decision: dict[str, Any], confidence: float) -> dict[str, Any]:

@@ -97,7 +97,12 @@ def report(
     threshold = decision["threshold"]
     write_tables(folders.plots, scores, rows["path"].to_numpy(), threshold, how)
     subgroups = tabulate_subgroups(scores, rows, threshold, settings, how)
-    figures.setdefault("reasons", {}).update(tell_unmatched(subgroups, settings))
+    figures["reasons"] |= tell_unmatched(subgroups, settings)
+    figures["reasons"] |= {
+        name: "the part holds one class, or scores under a shift are not finite"
+        for name in facts
+        if facts[name] is None
+    }
     write_csv(folders.plots / "subgroups.csv", subgroups)
     draw_pictures(folders.plots, figures)
     write_json(folders.metrics, figures)

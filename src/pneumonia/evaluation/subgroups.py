@@ -16,6 +16,7 @@ from pneumonia.params import EvaluateParams
 
 FIXED = frozenset({
     "path", "sha256", "label", "group", "published", "split", "row", "reason", "width", "height",
+    "patient", "duplicate_of",
 })  # fmt: skip
 REPORTED = ("auc", "sensitivity", "specificity")
 SMALL = 10  # images of either class, or patients: below, a figure is hardly one

@@ -1,0 +1,161 @@
+"""A model on another data set: same figures, threshold and calibration as they were fixed."""
+
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pneumonia import revisions
+from pneumonia.data.decode import DecodeError, fit_square, read_gray
+from pneumonia.data.partition import find_groups
+from pneumonia.data.sources import Source, find_sources
+from pneumonia.data.store import Part, load_manifest
+from pneumonia.errors import InputError
+from pneumonia.evaluation.calibration import apply_calibration
+from pneumonia.evaluation.decision import read_decision
+from pneumonia.evaluation.drift import describe_images, measure_drift
+from pneumonia.evaluation.report import Folders, report
+from pneumonia.files import hash_file, write_csv
+from pneumonia.params import Params
+from pneumonia.progress import track
+
+NEEDED = [Path("models/model.keras"), Path("models/decision.json")]
+USEFUL = [Path("models/reference.csv"), Path("data/split/manifest.csv")]
+SEEN = "the model was trained or tuned on this file"
+
+
+def evaluate_external(
+    data: str, revision: str, name: str | None, params: Params, raw: Path = Path("data/raw")
+) -> tuple[dict[str, Any], Folders]:
+    """Measure a model on all images of a data set below `raw`, or of a folder.
+
+    `revision` is workspace, a Git revision or a DVC experiment. Writes metrics/external/NAME.json
+    and plots/external/NAME/; returns the figures and where they are. Raises InputError where data
+    or model cannot be used.
+    """
+    root = find_root(data, raw)
+    name = check_name(name or root.resolve().name)
+    with open_model(revision) as model:
+        decision = read_decision(model / "decision.json")
+        images, table = read_images(root, decision, params)
+        table = leave_out_seen(table, model / "manifest.csv")
+        used = table[table["reason"] == ""].reset_index(drop=True)
+        if used.empty:
+            reason = table["reason"].mode()[0]
+            raise InputError(f"no image of {root} can be tested on ({reason}): bring others")
+        part = Part(images[table["reason"] == ""], used["label"].to_numpy(int))
+        from pneumonia.evaluation.predictor import predict_model
+
+        scores = predict_model(model / "model.keras", part.images)
+        folders = Folders(
+            root, model, Path(f"metrics/external/{name}.json"), Path(f"plots/external/{name}")
+        )
+        p = apply_calibration(scores, decision["calibration"])
+        facts = {
+            "data": name,
+            "model": revision,
+            "model_sha256": hash_file(model / "model.keras"),
+            "trained_on": decision["name"],
+            "left_out": table.loc[table["reason"] != "", "reason"].value_counts().to_dict(),
+            "drift": find_drift(model / "reference.csv", part, used, p, folders.plots, params.seed),
+        }
+        settings = params.evaluate
+        figures = report(part, scores, used, decision, settings, params.seed, folders, facts)
+    return figures, folders
+
+
+def find_root(data: str, raw: Path) -> Path:
+    """The folder of a data set by its name below `raw`, or by its path."""
+    for path in (raw / data, Path(data)):
+        if path.is_dir():
+            return path
+    known = ", ".join(sorted(path.name for path in raw.iterdir() if path.is_dir())) or "none"
+    raise InputError(f"{data} is no data set in {raw} ({known}) and no folder: mend --data")
+
+
+def check_name(name: str) -> str:
+    """The name under which results are kept; InputError where it can be no file's name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise InputError(f"{name!r} cannot name results: give --name of letters, digits, . _ -")
+    return name
+
+
+@contextmanager
+def open_model(revision: str) -> Iterator[Path]:
+    """A folder with model.keras, decision.json and, where there are any, those of USEFUL."""
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if revision == revisions.WORKSPACE:
+            for path in NEEDED + USEFUL:
+                if path.is_file():
+                    (folder / path.name).symlink_to(path.resolve())
+        else:
+            revisions.fetch_outputs(revisions.require_commit(revision), NEEDED + USEFUL, folder)
+        for path in NEEDED:
+            if not (folder / path.name).is_file():
+                raise InputError(f"{revision} has no {path}: run `dvc repro` or `dvc pull` first")
+        yield folder
+
+
+def read_images(
+    root: Path, decision: dict[str, Any], params: Params
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Images uint8 (N, S, S), decoded as the model wants them, and their rows, in one order.
+
+    Columns path, sha256, label, group, width, height, reason (why an image cannot be used).
+    """
+    sources = find_sources(root, params.data.classes)
+    size, keep_aspect = decision["image_size"], decision["keep_aspect"]
+    images = np.zeros((len(sources), size, size), "uint8")
+
+    def decode(number: int) -> dict[str, Any]:
+        source = sources[number]
+        row = {"path": source.path, "label": source.label, "sha256": hash_file(root / source.path)}
+        try:
+            gray = read_gray(root / source.path)
+        except DecodeError as error:
+            return row | {"width": "", "height": "", "reason": str(error)}
+        images[number] = fit_square(gray, size, keep_aspect=keep_aspect)
+        return row | {"width": gray.shape[1], "height": gray.shape[0], "reason": ""}
+
+    # decoders change the warning filters, and from threads they do not always change them back
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = list(track(pool.map(decode, range(len(sources))), "decode", total=len(sources)))
+    table = pd.DataFrame(rows).assign(group=name_groups(sources, params.split.group_pattern))
+    return images, table
+
+
+def name_groups(sources: list[Source], pattern: str) -> list[str]:
+    """The patient of each image, by the rule that split uses."""
+    return find_groups((Path(source.path).name for source in sources), pattern)
+
+
+def leave_out_seen(table: pd.DataFrame, manifest: Path) -> pd.DataFrame:
+    """Give a reason to images whose very file was in the model's training or validation part."""
+    if not manifest.is_file():
+        return table
+    known = load_manifest(manifest)
+    seen = set(known.loc[known["split"].isin(["train", "val"]), "sha256"])
+    return table.assign(reason=table["reason"].mask(table["sha256"].isin(seen), SEEN))
+
+
+def find_drift(
+    reference: Path, part: Part, rows: pd.DataFrame, p: np.ndarray, plots: Path, seed: int
+) -> dict[str, Any]:
+    """How unlike the training images these are: see `drift`; also plots/external/NAME/drift.csv."""
+    if not reference.is_file():
+        told = "this model has no models/reference.csv, so its drift is unknown: run `dvc repro`"
+        return {"domain_auc": None, "sentence": told}
+    described = describe_images(part.images, rows)
+    described["p"] = p[described["row"]]
+    drift, table = measure_drift(pd.read_csv(reference), described, seed)
+    write_csv(plots / "drift.csv", table)
+    return drift
