@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pneumonia.data.decode import fit_square
-from pneumonia.data.phantom import simulate_samples
+from pneumonia.data.phantom import Sample, simulate_samples
 from pneumonia.data.store import load_manifest, load_part
 from pneumonia.errors import InputError, run
 from pneumonia.files import read_json
@@ -21,24 +21,23 @@ from pneumonia.params import ModelParams
 from pneumonia.saliency import map_heat, measure_heat
 
 
-def load_lesions(split: Path, part: str, images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def load_lesions(split: Path, part: str, samples: list[Sample]) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 and lesions bool, both (N, H, W), of a part's images with pneumonia.
 
     Raises InputError where the simulated images are not those of the part.
     """
     rows = load_manifest(split / "manifest.csv").query("split == @part").sort_values("row")
     stored = np.asarray(load_part(split / part).images)
-    size, pictures, masks = stored.shape[1], {}, {}
-    for sample in simulate_samples(images, seed):
-        mask = fit_square(np.uint8(255) * sample.mask, size, keep_aspect=True)
-        pictures[sample.path] = fit_square(sample.image, size, keep_aspect=True)
-        masks[sample.path] = mask > 127
-    made = [pictures.get(path, np.empty(0)) for path in rows["path"]]
-    if not all(map(np.array_equal, made, stored)):
-        raise InputError(f"{split} does not hold the phantom of seed {seed}: run `dvc repro`")
-    lesions = np.stack([masks[path] for path in rows["path"]])
-    sick = lesions.any(axis=(1, 2))
-    return stored[sick], lesions[sick]
+    known = {sample.path: sample for sample in samples}
+    if not set(rows["path"]) <= set(known):
+        raise InputError(f"{split} does not hold the phantom of this seed: run `dvc repro`")
+    size, own = stored.shape[1], [known[path] for path in rows["path"]]
+    made = np.stack([fit_square(sample.image, size, keep_aspect=True) for sample in own])
+    if not np.array_equal(made, stored):
+        raise InputError(f"{split} does not hold the phantom of this seed: run `dvc repro`")
+    masks = [fit_square(np.uint8(255) * one.mask, size, keep_aspect=True) > 127 for one in own]
+    sick = rows["label"].to_numpy() == 1
+    return stored[sick], np.stack(masks)[sick]
 
 
 def main(
@@ -48,8 +47,9 @@ def main(
     seed: int = 1,
 ) -> None:
     """Print heat share, the lesions' share of the area, their ratio and the pointing game."""
-    test, lesions = load_lesions(split, "test", images, seed)
-    _, known = load_lesions(split, "train", images, seed)
+    samples = list(simulate_samples(images, seed))
+    test, lesions = load_lesions(split, "test", samples)
+    _, known = load_lesions(split, "train", samples)
     best = ModelParams(**read_json(models / "hyperparameters.json"))
     heats = {
         "trained model": map_heat(load_model(models / "model.keras"), test),

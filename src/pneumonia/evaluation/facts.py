@@ -49,7 +49,10 @@ class ResultPaths:
 
 @dataclass(frozen=True)
 class Facts:
-    """One result: JSON files as they are, `pictures` name -> data URI, tables, sha256 by file."""
+    """One result: JSON files as they are, `pictures` name -> data URI, tables, sha256 by file.
+
+    An external result has no data, train, tune and hyperparameters: they are empty.
+    """
 
     figures: dict[str, Any]
     data: dict[str, Any]
@@ -95,6 +98,23 @@ def gather_facts(paths: ResultPaths, params: dict[str, Any]) -> Facts:
     )
 
 
+def gather_external(metrics: Path, plots: Path, params: dict[str, Any]) -> Facts:
+    """Read what `pneumonia evaluate` wrote about another data set."""
+    figures = read_json(metrics)
+    return Facts(
+        figures=figures,
+        data={},
+        train={},
+        tune={},
+        hyperparameters={},
+        params=params,
+        pictures={path.stem: embed(path) for path in sorted(plots.glob("*.png"))},
+        subgroups=read_table(plots / "subgroups.csv"),
+        predictions=read_table(plots / "predictions.csv"),
+        hashes={"models/model.keras": figures["model_sha256"]},
+    )
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """A table of plots/, empty text where nothing is said; empty where there is no such file."""
     text = {"path": str, "group": str, "by": str, "note": str}
@@ -128,6 +148,6 @@ def show_interval(figures: dict[str, Any], name: str, reason: str = "") -> str:
 def list_misses(predictions: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """The wrongly judged images, the surest error first; columns path, group, label, p."""
     wrong = (predictions["p"] >= threshold).astype(int) != predictions["label"]
-    errors = (predictions["p"] - predictions["label"]).abs()
-    ranked = predictions[wrong & predictions["p"].notna()].assign(error=errors)
+    ranked = predictions.assign(error=(predictions["p"] - predictions["label"]).abs())
+    ranked = ranked[wrong & predictions["p"].notna()]
     return ranked.sort_values(["error", "path"], ascending=[False, True]).drop(columns="error")

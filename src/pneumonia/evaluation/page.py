@@ -24,6 +24,8 @@ COMMAND = """git checkout COMMIT
 make .venv/ready            # the packages of requirements.lock
 dvc repro --force           # all five stages; dvc.lock stays as it is
 pneumonia report            # this page, with commit and hash of dvc.lock"""
+EXTERNAL_COMMAND = """git checkout COMMIT && dvc pull   # the model, threshold and calibration
+pneumonia evaluate --data NAME-or-FOLDER"""
 LIMITS = (
     "Images of other hospitals, scanners, ages and exposures may give worse results; the shift "
     "suite imitates some of these changes and replaces no external test.",
@@ -89,15 +91,15 @@ def _describe(facts: Facts) -> dict[str, Any]:
         "number": facts.number,
         "interval": facts.interval,
         "plain": facts.number,
-        "parts": _list_parts(facts.data),
-        "reasons": sorted(facts.data["reasons"].items(), key=lambda item: (-item[1], item[0])),
+        "parts": _list_parts(facts.data) if facts.data else [],
+        "reasons": sorted(_list_reasons(facts).items(), key=lambda item: (-item[1], item[0])),
         "classes": ", ".join(
             f"{name} = {label}" for name, label in params["data"]["classes"].items()
         ),
         "hyperparameters": [
             (k.replace("_", " "), f"{v:.6g}") for k, v in facts.hyperparameters.items()
         ],
-        "search_text": _tell_search(facts),
+        "search_text": _tell_search(facts) if facts.tune else "",
         "estimates": _list_estimates(facts),
         "besides": _list_besides(figures),
         "thresholds": _list_thresholds(figures),
@@ -106,10 +108,15 @@ def _describe(facts: Facts) -> dict[str, Any]:
         "misses": _list_misses(facts),
         "reasons_missing": sorted(figures.get("reasons", {}).items()),
         "limits": LIMITS,
-        "command": COMMAND,
+        "command": COMMAND if facts.data else EXTERNAL_COMMAND,
         "hash_rows": _rows(facts.hashes),
         "parameter_rows": _rows(flatten(params)),
     }
+
+
+def _list_reasons(facts: Facts) -> dict[str, int]:
+    """Why files were left out, and how many."""
+    return facts.data["reasons"] if facts.data else facts.figures["left_out"]
 
 
 def _rows(table: dict[str, Any]) -> list[tuple[str, str]]:

@@ -26,6 +26,11 @@ class Sheet:
     figures: Figures
     folder: Path
 
+    @property
+    def where(self) -> str:
+        """What was measured on: the test part, or another data set by its name."""
+        return self.figures["data"] if "trained_on" in self.figures else "test part"
+
 
 Draw = Callable[[Sheet], None]
 
@@ -58,37 +63,53 @@ def _draw_roc(sheet: Sheet) -> None:
     point = _find_point(sheet.figures, "specificity", "sensitivity")
     point = point and (1 - point[0], point[1])
     curves.draw_roc(
-        sheet.figure.subplots(), sheet.rows, band, point, describe(sheet.figures, "auc")
+        sheet.figure.subplots(),
+        sheet.rows,
+        band,
+        point,
+        describe(sheet.figures, "auc"),
+        sheet.where,
     )
 
 
 def _draw_pr(sheet: Sheet) -> None:
     point = _find_point(sheet.figures, "sensitivity", "ppv")
     average = describe(sheet.figures, "average_precision")
-    curves.draw_pr(sheet.figure.subplots(), sheet.rows, point, sheet.figures["prevalence"], average)
+    curves.draw_pr(
+        sheet.figure.subplots(),
+        sheet.rows,
+        point,
+        sheet.figures["prevalence"],
+        average,
+        sheet.where,
+    )
 
 
 def _draw_calibration(sheet: Sheet) -> None:
-    curves.draw_calibration(sheet.figure, sheet.rows, describe(sheet.figures, "ece"))
+    curves.draw_calibration(sheet.figure, sheet.rows, describe(sheet.figures, "ece"), sheet.where)
 
 
 def _draw_decision(sheet: Sheet) -> None:
-    curves.draw_decision(sheet.figure, sheet.rows, sheet.figures["threshold"])
+    curves.draw_decision(sheet.figure, sheet.rows, sheet.figures["threshold"], sheet.where)
 
 
 def _draw_confusion(sheet: Sheet) -> None:
     cells = [[sheet.figures[name] for name in pair] for pair in (("tn", "fp"), ("fn", "tp"))]
-    counts.draw_confusion(sheet.figure.subplots(), np.array(cells), sheet.figures["threshold"])
+    counts.draw_confusion(
+        sheet.figure.subplots(), np.array(cells), sheet.figures["threshold"], sheet.where
+    )
 
 
 def _draw_scores(sheet: Sheet) -> None:
     known = sheet.rows.dropna(subset="p")
     labels, scores = known["label"].to_numpy(), known["p"].to_numpy()
-    counts.draw_scores(sheet.figure.subplots(), labels, scores, sheet.figures["threshold"])
+    counts.draw_scores(
+        sheet.figure.subplots(), labels, scores, sheet.figures["threshold"], sheet.where
+    )
 
 
 def _draw_forest(sheet: Sheet) -> None:
-    counts.draw_forest(sheet.figure, sheet.rows)
+    counts.draw_forest(sheet.figure, sheet.rows, sheet.where)
 
 
 def _draw_epochs(sheet: Sheet) -> None:

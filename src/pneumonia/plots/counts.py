@@ -14,7 +14,7 @@ FOREST = {"auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificit
 BINS = [number / 25 for number in range(26)]
 
 
-def draw_confusion(axes: Axes, matrix: np.ndarray, threshold: float) -> Axes:
+def draw_confusion(axes: Axes, matrix: np.ndarray, threshold: float, where: str) -> Axes:
     """Counts (2, 2), rows actual and columns predicted, with the share of each row."""
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -25,19 +25,21 @@ def draw_confusion(axes: Axes, matrix: np.ndarray, threshold: float) -> Axes:
     axes.set_xticks([0, 1], NAMES)
     axes.set_yticks([0, 1], NAMES, rotation=90, va="center")
     axes.spines[:].set_visible(False)
-    title = f"Confusion matrix, test part, threshold {threshold:.3f}"
+    title = f"Confusion matrix, {where}, threshold {threshold:.3f}"
     axes.set(xlabel="predicted", ylabel="actual", title=title)
     return axes
 
 
-def draw_scores(axes: Axes, labels: np.ndarray, scores: np.ndarray, threshold: float) -> Axes:
+def draw_scores(
+    axes: Axes, labels: np.ndarray, scores: np.ndarray, threshold: float, where: str
+) -> Axes:
     """How many images of each class, labels int (N,), get which probability, float (N,)."""
     for label, (name, colour) in enumerate(zip(NAMES, CLASS_COLOURS, strict=True)):
         own = scores[labels == label]
         axes.hist(own, BINS, color=colour, alpha=0.35, hatch="" if label else "//", ec=colour)
         axes.hist(own, BINS, color=colour, histtype="step", lw=1.8, label=f"{name} ({len(own)})")
     axes.axvline(threshold, color="black", ls="-.", lw=1, label=f"threshold {threshold:.3f}")
-    axes.set(xlabel="predicted probability", ylabel="images", title="Scores by class, test part")
+    axes.set(xlabel="predicted probability", ylabel="images", title=f"Scores by class, {where}")
     axes.set(xlim=(-0.01, 1.01), ylim=(0, 1.3 * axes.get_ylim()[1]))
     axes.legend(loc="upper left")
     return axes
@@ -58,7 +60,7 @@ def draw_shifts(axes: Axes, shifts: pd.DataFrame) -> Axes:
     return axes
 
 
-def draw_forest(figure: Figure, groups: pd.DataFrame) -> Figure:
+def draw_forest(figure: Figure, groups: pd.DataFrame, where: str) -> Figure:
     """AUC, sensitivity and specificity of subgroups with intervals; the first row is all images.
 
     `groups` is plots/subgroups.csv: by, group, images, small (true: too few, drawn hollow), and
@@ -77,7 +79,7 @@ def draw_forest(figure: Figure, groups: pd.DataFrame) -> Figure:
         axes.set(xlim=(-0.03, 1.03), xlabel=title, ylim=(len(groups) - 0.5, -0.5))
         axes.grid(axis="x", alpha=0.3)
     panels[0].set_yticks(places, [_name_group(row) for row in groups.to_dict("records")])
-    figure.suptitle("Subgroups of the test part, with intervals (hollow: too few images)")
+    figure.suptitle(f"Subgroups, {where}, with intervals (hollow: too few images)")
     return figure
 
 

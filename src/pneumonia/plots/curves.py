@@ -17,19 +17,23 @@ Point = tuple[float, float] | None
 POINT = "threshold fixed on validation"
 
 
-def draw_roc(axes: Axes, curve: pd.DataFrame, band: pd.DataFrame, point: Point, auc: str) -> Axes:
+def draw_roc(
+    axes: Axes, curve: pd.DataFrame, band: pd.DataFrame, point: Point, auc: str, where: str
+) -> Axes:
     """ROC (columns fpr, tpr), its band (fpr, low, high) and the point of the chosen threshold."""
     limits = (band["fpr"], band["low"], band["high"])
     axes.fill_between(*limits, color=BLUE, alpha=0.2, lw=0, label="interval over patients")
     axes.plot(curve["fpr"], curve["tpr"], color=BLUE, label=f"AUC {auc}")
     axes.plot([0, 1], [0, 1], color=GREY, ls=":", lw=1, label="chance")
-    axes.set(xlabel="1 - specificity", ylabel="sensitivity", title="ROC, test part")
+    axes.set(xlabel="1 - specificity", ylabel="sensitivity", title=f"ROC, {where}")
     _finish_square(axes, point)
     axes.legend(loc="lower right")
     return axes
 
 
-def draw_pr(axes: Axes, curve: pd.DataFrame, point: Point, prevalence: float, average: str) -> Axes:
+def draw_pr(
+    axes: Axes, curve: pd.DataFrame, point: Point, prevalence: float, average: str, where: str
+) -> Axes:
     """Precision over recall (columns recall, precision), with the prevalence as what chance gives.
 
     Steps, not lines, join the points: Davis and Goadrich, ICML 2006.
@@ -40,7 +44,7 @@ def draw_pr(axes: Axes, curve: pd.DataFrame, point: Point, prevalence: float, av
     chance = f"chance: prevalence {prevalence:.3f}"
     axes.axhline(prevalence, color=GREY, ls=":", lw=1, label=chance)
     axes.set(xlabel="recall (sensitivity)", ylabel="precision (PPV)")
-    axes.set_title("Precision and recall, test part")
+    axes.set_title(f"Precision and recall, {where}")
     _finish_square(axes, point)
     axes.legend(loc="lower left")
     return axes
@@ -54,7 +58,7 @@ def _finish_square(axes: Axes, point: Point) -> None:
     axes.grid(alpha=0.25)
 
 
-def draw_calibration(figure: Figure, bins: pd.DataFrame, ece: str) -> Figure:
+def draw_calibration(figure: Figure, bins: pd.DataFrame, ece: str, where: str) -> Figure:
     """Share with pneumonia over predicted probability, and below it how many images are there.
 
     `bins` has the columns scores (raw, calibrated), p, observed, observed_low, observed_high and
@@ -72,7 +76,7 @@ def draw_calibration(figure: Figure, bins: pd.DataFrame, ece: str) -> Figure:
     )  # fmt: skip
     width = calibrated["bin_high"] - calibrated["bin_low"]
     lower.bar(calibrated["bin_low"], calibrated["images"], width, align="edge", fc=BLUE, ec="white")
-    upper.set(ylabel="share with pneumonia", title="Calibration, test part")
+    upper.set(ylabel="share with pneumonia", title=f"Calibration, {where}")
     upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     lower.set(xlabel="predicted probability", ylabel="images")
     for axes in (upper, lower):
@@ -81,7 +85,7 @@ def draw_calibration(figure: Figure, bins: pd.DataFrame, ece: str) -> Figure:
     return figure
 
 
-def draw_decision(figure: Figure, curve: pd.DataFrame, threshold: float) -> Figure:
+def draw_decision(figure: Figure, curve: pd.DataFrame, threshold: float, where: str) -> Figure:
     """Net benefit over the threshold probability: by the model, all flagged, nobody flagged.
 
     `curve` has the columns threshold, model, model_low, model_high, all. Source: Vickers and
@@ -97,7 +101,7 @@ def draw_decision(figure: Figure, curve: pd.DataFrame, threshold: float) -> Figu
     top = max(curve[["model", "all", "model_high"]].max().max(), 0.05)
     axes.set(ylim=(-0.25 * top, 1.1 * top), xlim=(0, 1))
     axes.set(xlabel="threshold probability", ylabel="net benefit (true positives per image)")
-    axes.set_title("Decision curve, test part")
+    axes.set_title(f"Decision curve, {where}")
     axes.grid(alpha=0.25)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
