@@ -12,18 +12,24 @@ DECODING = {"name", "image_size", "keep_aspect", "ct_window", "frames"}
 def main(
     split: Path = Path("data/split"),
     models: Path = Path("models"),
-    metrics: Path = Path("metrics/evaluate.json"),
+    metrics: Path = Path("metrics"),
     plots: Path = Path("plots"),
     params: Path = Path("params.yaml"),
 ) -> None:
-    """Write figures with intervals, curves, pictures, the decision rule and the model card."""
+    """Write figures with intervals, curves, pictures, the decision rule, report and model card."""
     settings = load_params(params)
+    from pneumonia.evaluation.cases import draw_cases
+    from pneumonia.evaluation.facts import ResultPaths
+    from pneumonia.evaluation.page import write_pages
     from pneumonia.evaluation.report import Folders, evaluate
     from pneumonia.tracking import sync_workspace
 
     data = settings.data.model_dump(include=DECODING)
-    folders = Folders(split, models, metrics, plots)
+    folders = Folders(split, models, metrics / "evaluate.json", plots)
     evaluate(folders, settings.evaluate, data, settings.seed)
+    paths = ResultPaths(metrics, plots, models, split)
+    draw_cases(paths, models / "cases.png")
+    write_pages(paths, settings.model_dump(exclude={"tracking"}))
     sync_workspace(settings, os.environ)
 
 

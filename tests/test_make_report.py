@@ -24,7 +24,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Project:
     metrics = project.root / "metrics/evaluate.json"
     metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"auc": 0.125}))
     params = project.root / "params.yaml"
-    params.write_text(params.read_text().replace("patience: 20", "patience: 3"))
+    params.write_text(params.read_text().replace("batch_size: 32", "batch_size: 16"))
     shutil.copyfile(project.root / "plots/data.png", project.root / "plots/roc.png")
     shutil.copyfile(project.root / "plots/data.png", project.root / "plots/new.png")
     return project
@@ -39,7 +39,7 @@ def test_a_report_shows_figures_parameters_and_pictures(changed: Project) -> Non
     assert any(
         row[:2] == ["metrics/evaluate.json", "auc"] and "0.125" in row for row in rows if row
     )
-    assert any(row[1:] == ["train.patience", "20", "3"] for row in rows if row)
+    assert any(row[1:] == ["train.batch_size", "32", "16"] for row in rows if row)
     assert "| ![plots/roc.png](before/roc.png) | ![plots/roc.png](after/roc.png) |" in text
     assert "![plots/data.png]" not in text
     assert (folder / "after/roc.png").read_bytes() == (folder / "after/new.png").read_bytes()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pneumonia import cli_data, cli_evaluate, cli_reproduce
+from pneumonia import cli_data, cli_evaluate, cli_pages, cli_reproduce
 from pneumonia.errors import run
 
 main = typer.Typer(
@@ -19,6 +19,8 @@ main.add_typer(cli_data.app, name="data")
 main.command()(cli_evaluate.compare)
 main.command()(cli_evaluate.evaluate)
 main.command("reproduce")(cli_reproduce.reproduce)
+main.command()(cli_pages.explain)
+main.command()(cli_pages.report)
 
 
 @main.command()

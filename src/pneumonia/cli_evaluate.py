@@ -43,12 +43,17 @@ def evaluate(
 ) -> None:
     """Measure a model on another data set, with threshold and calibration as they were fixed."""
     from pneumonia.evaluation.external import evaluate_external
+    from pneumonia.evaluation.facts import gather_external
+    from pneumonia.evaluation.page import write_report
     from pneumonia.evaluation.pictures import describe
     from pneumonia.params import load_params
     from pneumonia.tracking_results import log_external
 
     settings = load_params(params)
     figures, folders = evaluate_external(data, model, name, settings)
+    shown = settings.model_dump(include={"seed", "data", "evaluate", "augment"})
+    facts = gather_external(folders.metrics, folders.plots, shown)
+    write_report(folders.plots / "report.html", facts)
     run_id = log_external(figures, folders.metrics, folders.plots, settings, os.environ)
     if as_json:
         typer.echo(json.dumps(figures, indent=2, sort_keys=True, allow_nan=False))

@@ -138,6 +138,7 @@ class EvaluateParams(Section):
     prevalences: list[Annotated[float, Field(ge=0.0001, le=0.9999)]]
     subgroups: Literal["auto"] | list[str]
     subgroup_patterns: dict[str, str]
+    log_images: bool
 
     @model_validator(mode="after")
     def check_patterns(self) -> "EvaluateParams":

@@ -36,6 +36,7 @@ class ResultFiles:
     train_metrics: Path = Path("metrics/train.json")
     evaluation: Path = Path("metrics/evaluate.json")
     card: Path = Path("models/card.md")
+    cases: Path = Path("models/cases.png")
     plots: Path = Path("plots")
 
 
@@ -231,8 +232,11 @@ def log_model(model: Any, image_size: int) -> None:
     )
 
 
-def log_evaluation(files: ResultFiles) -> None:
-    """Numbers of the test part, pictures, tables and the model card, into the open run."""
+def log_evaluation(files: ResultFiles, with_images: bool) -> None:
+    """Numbers of the test part, pictures, report and model card, into the open run.
+
+    Patients' images with their heat maps only `with_images`.
+    """
     import mlflow
 
     numbers = flatten(read_json(files.evaluation))
@@ -248,6 +252,8 @@ def log_evaluation(files: ResultFiles) -> None:
     mlflow.log_artifact(str(files.evaluation), "metrics")
     mlflow.log_artifact(str(files.card))
     mlflow.log_dict(hash_results(files.evaluation.parent.parent), "results.json")
+    if with_images:
+        mlflow.log_artifact(str(files.cases))
     mlflow.set_tag(EVALUATION_TAG, hash_file(files.evaluation))
 
 
@@ -315,9 +321,10 @@ def log_result(
 
     model_sha256, evaluation_sha256 = hash_file(files.model), hash_file(files.evaluation)
     asked = flatten(parameters["evaluate"], "evaluate.")
+    with_images = parameters["evaluate"]["log_images"]
     if waiting := find_run(experiment_id, model_sha256, None, asked):
         with mlflow.start_run(run_id=waiting):
-            log_evaluation(files)
+            log_evaluation(files, with_images)
         return waiting
     if known := find_run(experiment_id, model_sha256, evaluation_sha256, asked):
         return known
@@ -329,7 +336,7 @@ def log_result(
         tracked.log_start(parameters, files)
         log_epochs(pd.read_csv(files.history), run_id)
         tracked.log_end(load_model(files.model), parameters["data"]["image_size"], files)
-        log_evaluation(files)
+        log_evaluation(files, with_images)
     return run_id
 
 

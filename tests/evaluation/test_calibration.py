@@ -66,6 +66,8 @@ def test_isotonic_is_a_few_plain_numbers() -> None:
     calibration = fit_calibration("isotonic", *make(3))
     assert len(calibration["x"]) == len(calibration["y"]) < 200
     assert {type(value) for value in calibration["x"] + calibration["y"]} == {float}
+    sure = fit_calibration("isotonic", np.arange(8) // 4, np.arange(8) / 8)
+    assert (min(sure["y"]), max(sure["y"])) == pytest.approx((0.1, 0.9))
 
 
 def test_none_changes_nothing_and_the_unknown_is_named() -> None:

@@ -89,8 +89,13 @@ def fit_line(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
 
 
 def fit_steps(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Corners x, y of the rising line that fits labels best (Zadrozny and Elkan, KDD 2002)."""
+    """Corners x, y of the rising line that fits labels best (Zadrozny and Elkan, KDD 2002).
+
+    It stays 1 / (N + 2) away from 0 and 1: N images are no proof of certainty (Laplace's rule).
+    """
     from sklearn.isotonic import IsotonicRegression
 
-    fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, labels)
+    edge = 1 / (len(labels) + 2)
+    fitted = IsotonicRegression(y_min=edge, y_max=1 - edge, out_of_bounds="clip")
+    fitted.fit(scores, labels)
     return fitted.X_thresholds_, fitted.y_thresholds_

@@ -11,7 +11,6 @@ import pandas as pd
 from pneumonia.data.store import Part, load_manifest, load_part
 from pneumonia.evaluation import metrics
 from pneumonia.evaluation.calibration import apply_calibration
-from pneumonia.evaluation.card import write_card
 from pneumonia.evaluation.decision import decide
 from pneumonia.evaluation.drift import tabulate_reference
 from pneumonia.evaluation.figures import Scores, measure
@@ -40,7 +39,7 @@ class Folders:
 def evaluate(
     folders: Folders, settings: EvaluateParams, data: dict[str, Any], seed: int
 ) -> dict[str, Any]:
-    """Write decision.json, the metrics, tables, pictures and the model card; returns the metrics.
+    """Write decision.json, the metrics, tables and pictures; returns the metrics.
 
     `data` holds its name and how files are decoded. Thresholds and calibration come from
     validation images; the test part is read only after both are fixed.
@@ -83,7 +82,6 @@ def evaluate(
     rows = manifest[manifest["split"] == "test"].sort_values("row")
     facts = {"data": data["name"], "model_sha256": hash_file(model)} | summarise_shifts(shifts)
     figures = report(test, predict(test.images), rows, decision, settings, seed, folders, facts)
-    write_card(folders.models / "card.md", figures, settings.confidence)
     return figures
 
 
