@@ -60,7 +60,10 @@ def decode_sources(
     def work(number: int) -> Measured:
         source = sources[number]
         path = root / source.file
-        measured = Measured(hash_file(path), path.stat().st_size)
+        try:
+            measured = Measured(hash_file(path), path.stat().st_size)
+        except OSError as error:
+            return Measured("", 0, f"cannot be read: {error.strerror}")
         try:
             gray = read_usable(path, source.frame, data)
         except DecodeError as error:

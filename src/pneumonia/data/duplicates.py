@@ -101,8 +101,8 @@ def find_near_pairs(
     joined, pairs = Unions(len(rows)), []
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for found in track(find_candidates(hashes, distance), "compare"):
-            open_pairs = [pair for pair in found if joined.find(pair[0]) != joined.find(pair[1])]
-            for pair in verify(thumbnails, rows, np.array(open_pairs).reshape(-1, 2), pool):
+            unknown = [pair for pair in found if joined.find(pair[0]) != joined.find(pair[1])]
+            for pair in verify(thumbnails, rows, np.array(unknown), pool) if unknown else ():
                 joined.join(pair.first, pair.second)
                 pairs.append(
                     NearPair(int(rows[pair.first]), int(rows[pair.second]), pair.correlation)
