@@ -26,7 +26,7 @@ def scale(image: np.ndarray, factor: float, added: float) -> np.ndarray:
 
 def save_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE))
 
 
 def crop(image: np.ndarray, share: float) -> np.ndarray:
