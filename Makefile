@@ -23,6 +23,7 @@ ui: .venv/ready  ## compare runs in the browser
 
 bench: .venv/ready
 	python benchmarks/bench_augment.py
+	python benchmarks/bench_decode.py
 	python benchmarks/bench_startup.py
 
 .venv/ready: requirements.lock pyproject.toml

@@ -215,6 +215,42 @@ def test_a_deflated_bomb_is_refused(tmp_path: Path) -> None:
             read(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "marker", "offset"),
+    [
+        ("SC_rgb_jpeg_dcmtk.dcm", b"\xff\xc0\x00\x11", 5),
+        ("JPGExtended.dcm", b"\xff\xc1\x00\x0b", 5),
+        ("SC_rgb_jpeg_gdcm.dcm", b"\xff\xc3\x00\x11", 5),
+        ("MR_small_jpeg_ls_lossless.dcm", b"\xff\xf7\x00\x0b", 5),
+        ("MR_small_jp2klossless.dcm", b"\xff\x4f\xff\x51", 8),
+    ],
+)
+def test_a_stream_that_claims_more_pixels_is_not_decoded(
+    tmp_path: Path, name: str, marker: bytes, offset: int
+) -> None:
+    content = bytearray(sample(name).read_bytes())
+    at = content.index(marker) + offset
+    content[at : at + 4] = b"\x00\x00\xff\xf0" if offset == 8 else b"\xff\xf0\xff\xf0"
+    (tmp_path / "a.dcm").write_bytes(content)
+    with (
+        quiet(),
+        pytest.raises(DecodeError, match=r"its pixels are 65520 x .* but its header says"),
+    ):
+        read_gray(tmp_path / "a.dcm")
+
+
+def test_a_stream_of_countless_tiles_is_not_decoded(tmp_path: Path) -> None:
+    content = bytearray(sample("MR_small_jp2klossless.dcm").read_bytes())
+    at = content.index(b"\xff\x4f\xff\x51")
+    content[at + 24 : at + 32] = struct.pack(">II", 1, 1)
+    (tmp_path / "a.dcm").write_bytes(content)
+    content[at + 24 : at + 32] = struct.pack(">II", 0, 0)
+    (tmp_path / "b.dcm").write_bytes(content)
+    for name in ("a.dcm", "b.dcm"):
+        with quiet(), pytest.raises(DecodeError, match="too many tiles"):
+            read_gray(tmp_path / name)
+
+
 @pytest.fixture
 def dicom_set(tmp_path: Path) -> SimpleNamespace:
     """Ten patients with two files each, without a suffix, and one file without a patient."""

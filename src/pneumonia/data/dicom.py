@@ -1,17 +1,19 @@
 """DICOM: what the header tells, and a frame as gray pixels by the window that radiologists use."""
 
 import hashlib
+import os
 import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
@@ -19,6 +21,7 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from scipy.special import expit
 
+from pneumonia.data.codestream import check_codestream
 from pneumonia.data.pixels import (
     MAX_PIXELS,
     DecodeError,
@@ -31,6 +34,8 @@ from pneumonia.data.pixels import (
 Window = Sequence[float]  # centre and width, Hounsfield units
 MAX_BYTES = 2**26  # of a deflated file, inflated
 MAX_FRAMES = 100_000
+MAX_FRAME = 2**28  # bytes of one frame, decoded
+PIXEL_DATA_HEADER = 12  # bytes before the frames of compressed pixel data (PS3.5, 7.1.2)
 MALFORMED = (
     ArithmeticError, AttributeError, EOFError, IndexError, LookupError, MemoryError,
     NotImplementedError, OSError, RuntimeError, TypeError, ValueError, struct.error, zlib.error,
@@ -94,16 +99,48 @@ def read_frame(
     """
     try:
         _bound_deflated(path)
-        dataset = pydicom.dcmread(path, stop_before_pixels=True)
-        with bound_pixels(int(dataset.Columns), int(dataset.Rows), max_pixels):
-            if not 0 <= frame < _count_frames(dataset):
-                raise DecodeError(f"it has no frame {frame + 1}")
-            source = pydicom.dcmread(path) if _is_deflated(dataset.file_meta) else path
-            pixels = pixel_array(source, index=frame)
-            return _show(pixels.astype(pixels.dtype.newbyteorder("="), copy=False), dataset,
-                         frame, window)  # fmt: skip
+        with path.open("rb") as file:
+            dataset = pydicom.dcmread(file, stop_before_pixels=True)
+            with bound_pixels(int(dataset.Columns), int(dataset.Rows), max_pixels):
+                pixels = _read_pixels(file, dataset, frame)
+                return _show(pixels, dataset, frame, window)
     except MALFORMED as error:
         raise DecodeError(_explain(error)) from None
+
+
+def _read_pixels(file: BinaryIO, dataset: Dataset, frame: int) -> np.ndarray:
+    """Stored values (H, W) or (H, W, 3) of one frame; `file` stands at the pixel data."""
+    count = _count_frames(dataset)
+    if not 0 <= frame < count:
+        raise DecodeError(f"it has no frame {frame + 1}")
+    cell = int(dataset.get("SamplesPerPixel") or 1) * int(dataset.BitsAllocated)
+    if int(dataset.Columns) * int(dataset.Rows) * cell > 8 * MAX_FRAME:
+        raise DecodeError(f"a frame of more than {MAX_FRAME:,} bytes")
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated:
+        pixels = pixel_array(_take_frame(file, dataset, frame, count))
+    elif syntax == DeflatedExplicitVRLittleEndian:
+        file.seek(0)
+        pixels = pixel_array(pydicom.dcmread(file), index=frame)
+    else:
+        pixels = pixel_array(file, index=frame)
+    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def _take_frame(file: BinaryIO, dataset: Dataset, frame: int, count: int) -> Dataset:
+    """A dataset of this compressed frame alone, after a look at the size that it claims."""
+    tables = [dataset.get(f"ExtendedOffsetTable{part}") for part in ("", "Lengths")]
+    offsets = (tables[0], tables[1]) if all(tables) else None
+    file.seek(PIXEL_DATA_HEADER, os.SEEK_CUR)
+    data = get_frame(file, frame, number_of_frames=count, extended_offsets=offsets)
+    check_codestream(data, int(dataset.Columns), int(dataset.Rows))
+    single = dataset.group_dataset(0x0028)
+    single.file_meta = dataset.file_meta
+    single.NumberOfFrames = 1
+    single.PixelData = encapsulate([data])
+    single["PixelData"].VR = "OB"
+    single["PixelData"].is_undefined_length = True
+    return single
 
 
 def _explain(error: BaseException) -> str:
