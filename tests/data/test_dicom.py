@@ -239,6 +239,15 @@ def test_a_stream_that_claims_more_pixels_is_not_decoded(
         read_gray(tmp_path / "a.dcm")
 
 
+def test_a_run_length_segment_in_the_wrong_place_is_named(tmp_path: Path) -> None:
+    content = bytearray(sample("MR_small_RLE.dcm").read_bytes())
+    at = content.index(struct.pack("<II", 2, 64))
+    content[at + 8 : at + 12] = struct.pack("<I", 70)
+    (tmp_path / "a.dcm").write_bytes(content)
+    with quiet(), pytest.raises(DecodeError, match="cannot be decoded as DICOM"):
+        read_gray(tmp_path / "a.dcm")
+
+
 def test_a_stream_of_countless_tiles_is_not_decoded(tmp_path: Path) -> None:
     content = bytearray(sample("MR_small_jp2klossless.dcm").read_bytes())
     at = content.index(b"\xff\x4f\xff\x51")
