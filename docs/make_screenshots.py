@@ -1,4 +1,4 @@
-"""Takes docs/mlflow-comparison.png and docs/plots-diff.png with a headless Chromium.
+"""Takes docs/mlflow-comparison.png, plots-diff.png and report.png with a headless Chromium.
 
 Run in the project's root: python docs/make_screenshots.py REV1 REV2. Without a network, the scripts
 that DVC's page loads come from a folder: npm install --prefix FOLDER --legacy-peer-deps
@@ -25,6 +25,7 @@ from pneumonia.params import load_params
 from pneumonia.tracking import connect, ui_command
 
 COMPARISON, DIFF = Path("docs/mlflow-comparison.png"), Path("docs/plots-diff.png")
+REPORT, PAGE = Path("docs/report.png"), Path("plots/report.html")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
@@ -101,12 +102,13 @@ def make_diff(rev1: str, rev2: str, folder: Path, vega: Path | None) -> Path:
 
 
 def main(rev1: str, rev2: str, vega: Path | None = None) -> None:
-    """Take both pictures; --vega: folder where npm installed vega, vega-lite and vega-embed."""
+    """Take the pictures; --vega: folder where npm installed vega, vega-lite and vega-embed."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not browser:
         raise errors.InputError(f"no browser: install Chromium ({', '.join(BROWSERS)} on PATH)")
     if vega and not (vega / "node_modules/vega-embed").is_dir():
         raise errors.InputError(f"{vega} has no node_modules/vega-embed: run npm install there")
+    take_picture(browser, PAGE.resolve().as_uri(), REPORT, "1100,1720", 0.8)
     comparison = find_comparison()
     with serve_mlflow() as address:
         take_picture(browser, address + comparison, COMPARISON, "1500,1400", 1)

@@ -20,7 +20,7 @@ from pneumonia.evaluation.report import Folders, report
 from pneumonia.files import hash_file, write_csv, write_json
 from pneumonia.params import Params
 
-EVIL = '<script>alert("1")</script>|`x`'
+EVIL = '<script>alert("1")</script>|`x`$_^$'
 DECISION = {
     "calibration": {"method": "temperature", "temperature": 2.0},
     "threshold": 0.5,

@@ -33,8 +33,8 @@ LIMITS = (
     "specificity on own images before any use.",
     "Labels are taken as the data set gives them: how radiologists would agree is not known here.",
     "Patients are told apart as far as file names or the manifest tell them.",
-    "The model may rest on marks, borders or framing instead of lungs: look at heat maps with "
-    "`pneumonia explain`.",
+    "The model may rest on marks, borders or framing instead of lungs: look at its heat maps "
+    "(pneumonia explain).",
 )
 
 
@@ -48,8 +48,11 @@ def write_pages(paths: ResultPaths, params: dict[str, Any]) -> None:
 
 def write_report(path: Path, facts: Facts, provenance: dict[str, str] | None = None) -> None:
     """Write the page. `provenance` (commit, hash of dvc.lock) is known only after a commit."""
+    known = _describe(facts)
+    if provenance:
+        known["command"] = known["command"].replace("COMMIT", provenance["Git commit"])
     template = _environment().get_template("report.html.j2")
-    write_text(path, template.render(**_describe(facts), provenance=_rows(provenance or {})))
+    write_text(path, template.render(**known, provenance=_rows(provenance or {})))
 
 
 def write_card(path: Path, facts: Facts) -> None:
