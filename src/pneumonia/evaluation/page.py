@@ -96,11 +96,14 @@ def _describe(facts: Facts) -> dict[str, Any]:
         "plain": facts.number,
         "parts": _list_parts(facts.data) if facts.data else [],
         "reasons": sorted(_list_reasons(facts).items(), key=lambda item: (-item[1], item[0])),
+        "warnings": facts.data.get("warnings", []),
+        "apart": _are_apart(facts.data),
+        "kept_epoch": _tell_epochs(facts.train),
         "classes": ", ".join(
             f"{name} = {label}" for name, label in params["data"]["classes"].items()
         ),
         "hyperparameters": [
-            (k.replace("_", " "), f"{v:.6g}") for k, v in facts.hyperparameters.items()
+            (k.replace("_", " "), show_setting(v)) for k, v in facts.hyperparameters.items()
         ],
         "search_text": _tell_search(facts) if facts.tune else "",
         "estimates": _list_estimates(facts),
@@ -115,6 +118,11 @@ def _describe(facts: Facts) -> dict[str, Any]:
         "hash_rows": _rows(facts.hashes),
         "parameter_rows": _rows(flatten(params)),
     }
+
+
+def show_setting(value: Any) -> str:
+    """A hyperparameter: six digits of a number, a word as it is."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _list_reasons(facts: Facts) -> dict[str, int]:
@@ -143,6 +151,19 @@ def _list_parts(data: dict[str, Any]) -> list[tuple[Any, ...]]:
         for part, title in titles.items()
         for n in [data["parts"][part]]
     ]  # fmt: skip
+
+
+def _are_apart(data: dict[str, Any]) -> bool:
+    """False where a published partition with patients on two sides was kept as it is."""
+    leaks = data.get("published", {})
+    leaky = any(leaks.get(name) for name in ("patients", "equal_pictures", "near_copies"))
+    return not (leaky and leaks.get("kept") and not leaks.get("repaired"))
+
+
+def _tell_epochs(train: dict[str, Any]) -> str:
+    if "best_epoch" not in train:
+        return f"{train.get('epochs')} epochs of training."
+    return f"Epoch {train['best_epoch']} of {train['epochs']} was kept, by validation loss."
 
 
 def _tell_search(facts: Facts) -> str:

@@ -108,15 +108,13 @@ def draw_decision(figure: Figure, curve: pd.DataFrame, threshold: float, where: 
 
 
 def draw_epochs(figure: Figure, epochs: pd.DataFrame) -> Figure:
-    """Loss and accuracy of train, val and test by epoch; that of the least val_loss was kept."""
+    """Loss and accuracy of train, val and test by epoch."""
     axes = figure.subplots(1, 2)
-    best = int(epochs["epoch"].iloc[epochs["val_loss"].argmin()])
     for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
         for part, (label, colour, line) in PARTS.items():
             values = epochs[f"{part}_{name}"]
             axis.plot(epochs["epoch"], values, color=colour, ls=line, label=label)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.axvline(best, color=GREY, ls=":", lw=1, label=f"kept epoch {best}")
         axis.set(xlabel="epoch", ylabel=f"{name}{' (nats)' if name == 'loss' else ''}")
         axis.set_title("Loss by epoch" if name == "loss" else "Accuracy by epoch, threshold 0.5")
         axis.grid(alpha=0.25)
