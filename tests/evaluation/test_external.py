@@ -23,7 +23,7 @@ from pneumonia.evaluation.external import (
 from pneumonia.files import hash_file
 from pneumonia.params import Params
 
-DECISION = {"image_size": 24, "keep_aspect": False}
+DECISION = {"name": "trained_on", "image_size": 24, "keep_aspect": False}
 
 
 def test_a_name_below_raw_comes_before_a_path(tmp_path: Path) -> None:
@@ -39,7 +39,10 @@ def test_a_name_below_raw_comes_before_a_path(tmp_path: Path) -> None:
         check_name("../x")
 
 
-def test_images_are_decoded_as_the_model_wants_them(make_images, params: Params) -> None:
+def test_images_are_decoded_as_the_model_wants_them(
+    make_images, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     root = make_images("other", patients=3)
     (root / "NORMAL" / "broken.png").write_text("no image")
     images, table = read_images(root, DECISION, params)

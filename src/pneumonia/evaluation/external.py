@@ -1,10 +1,8 @@
 """A model on another data set: same figures, threshold and calibration as they were fixed."""
 
-import os
 import re
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from pneumonia import revisions
-from pneumonia.data.decode import DecodeError, fit_square, read_gray
 from pneumonia.data.partition import find_groups
-from pneumonia.data.sources import Source, find_sources
+from pneumonia.data.sources import find_sources
+from pneumonia.data.splitting import decode_sources, scratch_images
 from pneumonia.data.store import Part, load_manifest
 from pneumonia.errors import InputError
 from pneumonia.evaluation.calibration import apply_calibration
@@ -24,11 +22,12 @@ from pneumonia.evaluation.decision import read_decision
 from pneumonia.evaluation.drift import describe_images, measure_drift
 from pneumonia.evaluation.report import Folders, report
 from pneumonia.files import hash_file, write_csv
-from pneumonia.params import Params
-from pneumonia.progress import track
+from pneumonia.params import DataParams, Params
 
 NEEDED = [Path("models/model.keras"), Path("models/decision.json")]
 USEFUL = [Path("models/reference.csv"), Path("data/split/manifest.csv")]
+SCRATCH = Path(".cache/external")
+COLUMNS = ["path", "sha256", "label", "group", "width", "height", "reason"]
 SEEN = "the model was trained or tuned on this file"
 
 
@@ -108,34 +107,23 @@ def open_model(revision: str) -> Iterator[Path]:
 def read_images(
     root: Path, decision: dict[str, Any], params: Params
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Images uint8 (N, S, S), decoded as the model wants them, and their rows, in one order.
+    """Images uint8 (N, S, S), decoded as decision.json says, and their rows, in one order.
 
     Columns path, sha256, label, group, width, height, reason (why an image cannot be used).
     """
-    sources = find_sources(root, params.data.classes)
-    size, keep_aspect = decision["image_size"], decision["keep_aspect"]
-    images = np.zeros((len(sources), size, size), "uint8")
-
-    def decode(number: int) -> dict[str, Any]:
-        source = sources[number]
-        row = {"path": source.path, "label": source.label, "sha256": hash_file(root / source.path)}
-        try:
-            gray = read_gray(root / source.path)
-        except DecodeError as error:
-            return row | {"width": "", "height": "", "reason": str(error)}
-        images[number] = fit_square(gray, size, keep_aspect=keep_aspect)
-        return row | {"width": gray.shape[1], "height": gray.shape[0], "reason": ""}
-
+    decoding = {key: decision[key] for key in DataParams.model_fields if key in decision}
+    data = params.data.model_copy(update=decoding)
+    sources = find_sources(root, data.classes)
     # decoders change the warning filters, and from threads they do not always change them back
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = list(track(pool.map(decode, range(len(sources))), "decode", total=len(sources)))
-    table = pd.DataFrame(rows).assign(group=name_groups(sources, params.split.group_pattern))
-    return images, table
-
-
-def name_groups(sources: list[Source], pattern: str) -> list[str]:
-    """The patient of each image, by the rule that split uses."""
-    return find_groups((Path(source.path).name for source in sources), pattern)
+    with (
+        warnings.catch_warnings(),
+        scratch_images(SCRATCH, len(sources), data.image_size) as images,
+    ):
+        table = decode_sources(root, sources, images, data)
+        pixels = np.array(images)
+    names = (Path(path).name for path in table["path"])
+    table["group"] = find_groups(names, params.split.group_pattern)
+    return pixels, table[COLUMNS]
 
 
 def leave_out_seen(table: pd.DataFrame, manifest: Path) -> pd.DataFrame:
