@@ -1,4 +1,4 @@
-"""Takes docs/mlflow-comparison.png and docs/plots-diff.png with a headless Chromium.
+"""Takes docs/mlflow-comparison.png, plots-diff.png and report.png with a headless Chromium.
 
 Run in the project's root: python docs/make_screenshots.py REV1 REV2. Without a network, the scripts
 that DVC's page loads come from a folder: npm install --prefix FOLDER --legacy-peer-deps
@@ -25,6 +25,7 @@ from pneumonia.params import load_params
 from pneumonia.tracking import connect, ui_command, ui_store
 
 COMPARISON, DIFF = Path("docs/mlflow-comparison.png"), Path("docs/plots-diff.png")
+REPORT, PAGE = Path("docs/report.png"), Path("plots/report.html")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
@@ -125,10 +126,11 @@ def load_locally(page: str, modules: Path) -> str:
 
 
 def main(rev1: str, rev2: str, vega: Path | None = None) -> None:
-    """Take both pictures; --vega: folder where npm installed vega, vega-lite and vega-embed."""
+    """Take the pictures; --vega: folder where npm installed vega, vega-lite and vega-embed."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not browser:
         raise errors.InputError(f"no browser: install Chromium ({', '.join(BROWSERS)} on PATH)")
+    take_picture(browser, PAGE.resolve().as_uri(), REPORT, "1100,1720", 0.8)
     comparison = find_comparison()
     with serve_mlflow() as address:
         take_picture(browser, address + comparison, COMPARISON, "1500,1400", 1)

@@ -1,6 +1,8 @@
 """The whole pipeline by real DVC and MLflow, on a shrunk copy of the project."""
 
 import json
+import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import mlflow
@@ -32,6 +34,12 @@ def list_runs(project: Project, query: str = "") -> list[Run]:
     return list(client.search_runs([experiment.experiment_id], query))
 
 
+def list_files(project: Project, run: Run) -> set[str]:
+    """Artifacts at the top of a run."""
+    items = mlflow.MlflowClient(project.database).list_artifacts(run.info.run_id)
+    return {item.path for item in items if not item.is_dir}
+
+
 def list_results(project: Project) -> list[Run]:
     return [run for run in list_runs(project) if "mlflow.parentRunId" not in run.data.tags]
 
@@ -48,6 +56,8 @@ def test_one_run_holds_parameters_curves_figures_and_pictures(project: Project) 
     assert [m.step for m in client.get_metric_history(run.info.run_id, "val_loss")] == [1, 2]
     stored = {item.path for item in client.list_artifacts(run.info.run_id, "plots")}
     assert {"plots/roc.png", "plots/confusion.png", "plots/shift.png"} <= stored
+    assert "plots/report.html" in stored
+    assert {"card.md"} == list_files(project, run)  # no patient's image
     assert run.data.tags["data_name"] == "phantom"
     assert len(run.data.tags["data_sha256"]) == 64
     head = project.run("git", "rev-parse", "HEAD~1").strip()
@@ -86,7 +96,8 @@ def test_forced_rerun_leaves_the_lock_unchanged(project: Project) -> None:
 def test_a_change_of_evaluate_reruns_evaluate_alone_in_temp(project: Project) -> None:
     runs = len(list_results(project))
     said = project.run(
-        "dvc", "exp", "run", "--temp", "-n", "careful", "-S", "evaluate.threshold_rule=sensitivity"
+        *("dvc", "exp", "run", "--temp", "-n", "careful"),
+        *("-S", "evaluate.threshold_rule=sensitivity", "-S", "evaluate.log_images=true"),
     )
     ran = [line for line in said.splitlines() if "Running stage" in line]
     assert [line.split("'")[1] for line in ran] == ["evaluate"]
@@ -94,6 +105,7 @@ def test_a_change_of_evaluate_reruns_evaluate_alone_in_temp(project: Project) ->
     assert len(results) == runs + 1
     assert results[0].data.tags["dvc_experiment"] == "careful"
     assert results[0].data.params["evaluate.threshold_rule"] == "sensitivity"
+    assert list_files(project, results[0]) == {"card.md", "cases.png"}
     root = (project.root / "mlartifacts").as_uri()
     assert results[0].info.artifact_uri.startswith(root)
     assert "careful" in project.run("dvc", "exp", "show", "--csv")
@@ -116,6 +128,9 @@ def test_plots_of_two_revisions_are_on_one_page(project: Project) -> None:
     html = page.read_text()
     for title in ("Loss by epoch", "ROC, test part", "Confusion matrix, test part"):
         assert title in html
+    for words in ("loss (nats)", "precision (PPV)", "net benefit", "predicted probability"):
+        assert words in html
+    assert "DVC_METRIC" not in html.split("</head>")[1]
     assert html.count("roc.png") >= 2
     project.run("git", "checkout", "-q", ".")
     project.run("dvc", "checkout", "-q")
@@ -171,6 +186,8 @@ def test_another_data_set_is_measured_at_the_same_threshold(project: Project, ma
     assert sum(figures["left_out"].values()) == 2 - in_test
     assert figures["drift"]["domain_auc"] > 0.8
     assert (project.root / "plots/external/elsewhere/roc.png").exists()
+    page = project.read("plots/external/elsewhere/report.html")
+    assert "external to the training data" in page
     run = list_runs(project)[0]
     assert len(list_runs(project)) == runs + 1
     assert run.data.tags["trained_on"] == "phantom"
@@ -180,6 +197,31 @@ def test_another_data_set_is_measured_at_the_same_threshold(project: Project, ma
     assert "nowhere is no data set in data/raw (" in said
     said = project.run("pneumonia", "evaluate", "--data", "phantom", "--model", "nothing", code=2)
     assert "no Git revision and no DVC experiment" in said
+
+
+def test_report_for_handing_over_names_commit_and_lock(project: Project) -> None:
+    project.run("pneumonia", "report")
+    page = project.read("report.html")
+    assert project.run("git", "rev-parse", "HEAD").strip() in page
+    assert sha256((project.root / "dvc.lock").read_bytes()).hexdigest() in page
+    assert "report.html" not in project.run("git", "status", "--porcelain")
+    lock = project.root / "dvc.lock"
+    lock.rename(project.root / "away.lock")
+    assert "dvc.lock does not exist" in project.run("pneumonia", "report", code=2)
+    (project.root / "away.lock").rename(lock)
+
+
+def test_explain_writes_a_picture_of_each_image_or_none(project: Project) -> None:
+    images = [str(p) for p in sorted((project.root / "data/raw/phantom/NORMAL").iterdir())[:2]]
+    said = project.run("pneumonia", "explain", *images, "--output", "heat")
+    pictures = sorted((project.root / "heat").iterdir())
+    assert [path.name for path in pictures] == [f"{Path(p).stem}.heat.png" for p in images]
+    assert all(path.name in said and path.stat().st_size > 10_000 for path in pictures)
+    twice = project.run("pneumonia", "explain", images[0], images[0], "--output", "two", code=2)
+    assert "both become" in twice
+    project.run("pneumonia", "explain", images[0], "nowhere.png", "--output", "two", code=2)
+    assert not (project.root / "two").exists()
+    shutil.rmtree(project.root / "heat")
 
 
 def test_predict_gives_probability_and_label(project: Project) -> None:

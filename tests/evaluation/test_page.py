@@ -20,17 +20,17 @@ from pneumonia.evaluation.report import Folders, report
 from pneumonia.files import hash_file, write_csv, write_json
 from pneumonia.params import Params
 
-EVIL = '<script>alert("1")</script>|`x`'
+EVIL = '<script>alert("1")</script>|`x`$_^$'
 DECISION = {
     "calibration": {"method": "temperature", "temperature": 2.0},
     "threshold": 0.5,
     "thresholds": {"youden": 0.5, "sensitivity": 0.3, "specificity": 0.7, "cost": 0.2},
     "rule": "youden",
 }
-TRIALS = """trial,status,score,val_auc,val_loss,val_accuracy,width,depth,learning_rate,message
-0,COMPLETED,0.8,0.8,0.6,0.7,24,3,0.003,
-1,COMPLETED,0.9,0.9,0.5,0.8,8,3,0.0001,
-2,FAILED,,,,,8,4,0.01,out of memory
+TRIALS = """trial,status,score,val_auc,width,depth,norm,learning_rate,message
+0,COMPLETED,0.8,0.8,24,3,batch,0.003,
+1,COMPLETED,0.9,0.9,8,3,group,0.0001,
+2,FAILED,,,8,4,batch,0.01,out of memory
 """
 
 
@@ -47,7 +47,7 @@ def make_result(folder: Path, params: Params, labels: np.ndarray, raw: np.ndarra
     write_json(paths.metrics / "train.json", train)
     best = {"best_score": 0.9, "best_trial": 1, "completed": 2, "default_score": None, "trials": 3}
     write_json(paths.metrics / "tune.json", best)
-    write_json(paths.models / "hyperparameters.json", {"width": 8, "learning_rate": 1e-4})
+    write_json(paths.models / "hyperparameters.json", {"width": 8, "norm": "group"})
     paths.plots.mkdir()
     (paths.plots / "trials.csv").write_text(TRIALS)
     columns = [f"{p}_{m}" for m in ("loss", "accuracy") for p in ("train", "val", "test")]
@@ -160,6 +160,22 @@ def test_same_result_gives_the_same_bytes(result: ResultPaths, params: Params) -
     before = [hash_file(name) for name in names]
     write_pages(result, params.model_dump(exclude={"tracking"}))
     assert [hash_file(name) for name in names] == before
+
+
+def test_leaks_and_warnings_of_the_data_are_said(
+    result: ResultPaths, params: Params, tmp_path: Path
+) -> None:
+    facts = gather_facts(result, params.model_dump(exclude={"tracking"}))
+    leaks = {"patients": 2, "kept": True, "repaired": False}
+    data = facts.data | {"published": leaks, "warnings": [f"brightness tells the label {EVIL}"]}
+    for name, write in (("page.html", write_report), ("card.md", write_card)):
+        write(tmp_path / name, facts)
+        assert "too good" not in (tmp_path / name).read_text()
+        write(tmp_path / name, replace(facts, data=data))
+        text = (tmp_path / name).read_text()
+        assert "patients or pictures are on two sides" in text
+        assert "To look at" in text
+        assert "<script" not in text
 
 
 def test_page_for_handing_over_names_commit_and_lock(

@@ -33,8 +33,8 @@ LIMITS = (
     "specificity on own images before any use.",
     "Labels are taken as the data set gives them: how radiologists would agree is not known here.",
     "Patients are told apart as far as file names or the manifest tell them.",
-    "The model may rest on marks, borders or framing instead of lungs: look at heat maps with "
-    "`pneumonia explain`.",
+    "The model may rest on marks, borders or framing instead of lungs: look at its heat maps "
+    "(pneumonia explain).",
 )
 
 
@@ -48,8 +48,11 @@ def write_pages(paths: ResultPaths, params: dict[str, Any]) -> None:
 
 def write_report(path: Path, facts: Facts, provenance: dict[str, str] | None = None) -> None:
     """Write the page. `provenance` (commit, hash of dvc.lock) is known only after a commit."""
+    known = _describe(facts)
+    if provenance:
+        known["command"] = known["command"].replace("COMMIT", provenance["Git commit"])
     template = _environment().get_template("report.html.j2")
-    write_text(path, template.render(**_describe(facts), provenance=_rows(provenance or {})))
+    write_text(path, template.render(**known, provenance=_rows(provenance or {})))
 
 
 def write_card(path: Path, facts: Facts) -> None:
@@ -93,11 +96,13 @@ def _describe(facts: Facts) -> dict[str, Any]:
         "plain": facts.number,
         "parts": _list_parts(facts.data) if facts.data else [],
         "reasons": sorted(_list_reasons(facts).items(), key=lambda item: (-item[1], item[0])),
+        "warnings": facts.data.get("warnings", []),
+        "apart": _are_apart(facts.data),
         "classes": ", ".join(
             f"{name} = {label}" for name, label in params["data"]["classes"].items()
         ),
         "hyperparameters": [
-            (k.replace("_", " "), f"{v:.6g}") for k, v in facts.hyperparameters.items()
+            (k.replace("_", " "), show_setting(v)) for k, v in facts.hyperparameters.items()
         ],
         "search_text": _tell_search(facts) if facts.tune else "",
         "estimates": _list_estimates(facts),
@@ -112,6 +117,11 @@ def _describe(facts: Facts) -> dict[str, Any]:
         "hash_rows": _rows(facts.hashes),
         "parameter_rows": _rows(flatten(params)),
     }
+
+
+def show_setting(value: Any) -> str:
+    """A hyperparameter: six digits of a number, a word as it is."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _list_reasons(facts: Facts) -> dict[str, int]:
@@ -140,6 +150,13 @@ def _list_parts(data: dict[str, Any]) -> list[tuple[Any, ...]]:
         for part, title in titles.items()
         for n in [data["parts"][part]]
     ]  # fmt: skip
+
+
+def _are_apart(data: dict[str, Any]) -> bool:
+    """False where a published partition with patients on two sides was kept as it is."""
+    leaks = data.get("published", {})
+    leaky = any(leaks.get(name) for name in ("patients", "equal_pictures", "near_copies"))
+    return not (leaky and leaks.get("kept") and not leaks.get("repaired"))
 
 
 def _tell_search(facts: Facts) -> str:

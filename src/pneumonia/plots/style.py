@@ -25,6 +25,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 10,
     "lines.linewidth": 1.8,
+    "text.parse_math": False,  # names of files and columns may hold dollar signs
 }
 
 
