@@ -17,12 +17,12 @@ def main(
     """Write figures with intervals, curves, pictures, the decision rule and the model card."""
     settings = load_params(params)
     from pneumonia.evaluation.report import Folders, evaluate
-    from pneumonia.tracking import sync_workspace
+    from pneumonia.tracking.sync import log_workspace
 
     data = settings.data.model_dump(include={"name", "image_size", "keep_aspect"})
     folders = Folders(split, models, metrics, plots)
     evaluate(folders, settings.evaluate, data, settings.seed)
-    sync_workspace(settings, os.environ)
+    log_workspace(settings, os.environ, "evaluate")
 
 
 if __name__ == "__main__":

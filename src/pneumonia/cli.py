@@ -1,12 +1,11 @@
 """The `pneumonia` command: data in, predictions out, and MLflow's side of the pipeline."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pneumonia import cli_data
+from pneumonia import cli_data, cli_runs
 from pneumonia.errors import run
 
 main = typer.Typer(
@@ -16,6 +15,7 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 main.add_typer(cli_data.app, name="data")
+main.add_typer(cli_runs.app)
 
 
 @main.command()
@@ -31,25 +31,6 @@ def predict(
     from pneumonia.prediction import predict_files, show_predictions
 
     show_predictions(predict_files(images, models), "json" if as_json else "csv" if as_csv else "")
-
-
-@main.command()
-def sync(params: Path = Path("params.yaml")) -> None:
-    """Log the result in the workspace to MLflow, unless a run carries it already."""
-    from pneumonia.params import load_params
-    from pneumonia.tracking import sync_workspace
-
-    run_id = sync_workspace(load_params(params), os.environ)
-    typer.echo(f"MLflow run {run_id} carries this result; look with `make ui`")
-
-
-@main.command()
-def ui(port: int = 5000) -> None:
-    """Open the MLflow user interface on this machine: http://127.0.0.1:PORT."""
-    from pneumonia.tracking import ui_command
-
-    command = ui_command(os.environ, port)
-    os.execvp(command[0], command)
 
 
 def app() -> None:
