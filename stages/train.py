@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from pneumonia.errors import run
-from pneumonia.files import hash_work, read_json, write_csv, write_json
+from pneumonia.files import find_root, hash_work, own_work, read_json, write_csv, write_json
 from pneumonia.params import ModelParams, load_params
 
 
@@ -25,10 +25,11 @@ def main(
     from pneumonia.tracking.result import ResultFiles, describe_source, read_head, track_training
     from pneumonia.training import keep_epochs, summarise, train_model
 
-    work = Path(".cache/train") / hash_work([augmented, val], settings.model_dump(), best)
+    key = hash_work([augmented, val], settings.seed, settings.augment.copies, settings.train, best)
+    work = find_root(os.environ) / ".cache/train" / key
     source = describe_source(os.environ, manifest, settings.data.name, read_head())
     files = ResultFiles(plots=plots)
-    with track_training(settings.tracking, os.environ, source) as tracked:
+    with own_work(work), track_training(settings.tracking, os.environ, source) as tracked:
         tracked.log_start(settings.model_dump(), files)
         model, history = train_model(
             best,

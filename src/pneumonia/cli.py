@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pneumonia import cli_data, cli_runs
+from pneumonia import cli_data, cli_runs, cli_tune
 from pneumonia.errors import run
 
 main = typer.Typer(
@@ -16,6 +16,7 @@ main = typer.Typer(
 )
 main.add_typer(cli_data.app, name="data")
 main.add_typer(cli_runs.app)
+main.add_typer(cli_tune.app)
 
 
 @main.command()

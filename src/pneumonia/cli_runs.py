@@ -57,9 +57,11 @@ def sync(
 
 
 @app.command()
-def ui(port: int = 5000) -> None:
+def ui(port: int = 5000, params: ParamsFile = Path("params.yaml")) -> None:
     """Open the MLflow user interface on this machine: http://127.0.0.1:PORT."""
-    from pneumonia.tracking.store import ui_command
+    from pneumonia.params import load_params
+    from pneumonia.tracking.store import connect, ui_command
 
+    connect(load_params(params).tracking.experiment, os.environ)  # marks killed runs as such
     command = ui_command(os.environ, port)
     os.execvp(command[0], command)

@@ -71,6 +71,10 @@ class TuneParams(Section):
     max_trials: Annotated[int, Field(ge=1, le=1000)] | None
     epochs: Annotated[int, Field(ge=1, le=1000)]
     objective: Literal["auc", "loss"]
+    pruning: Literal["none", "median"]
+    max_minutes: Annotated[float, Field(ge=0.01, le=100_000)] | None
+    workers: Annotated[int, Field(ge=0, le=256)]
+    listen: Annotated[str, Field(pattern=r"^[^:\s]+:\d+$")] | None
     space: dict[str, Annotated[list[int | float], Field(min_length=1)] | Interval]
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from pneumonia.data.decode import DecodeError, fit_square, read_gray
 from pneumonia.data.sources import Source, find_sources
 from pneumonia.data.store import PARTS, allocate_images, write_labels
 from pneumonia.errors import InputError
-from pneumonia.files import atomic, hash_file, write_csv
+from pneumonia.files import atomic, hash_file, remove_stale, write_csv
 from pneumonia.params import DataParams, SplitParams
 from pneumonia.progress import track
 
@@ -51,6 +51,7 @@ def scratch_images(output: Path, count: int, size: int) -> Iterator[np.ndarray]:
     """A file-backed uint8 array (count, size, size) that is gone afterwards."""
     path = output / f".{os.getpid()}-images.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_stale(output / "images.npy")
     try:
         yield allocate_images(path, count, size)
     finally:

@@ -11,7 +11,8 @@ import pandas as pd
 
 from pneumonia.files import hash_file, read_json
 from pneumonia.params import TrackingParams
-from pneumonia.tracking.store import PROCESS_TAG, connect, name_process, open_run
+from pneumonia.processes import name_process
+from pneumonia.tracking.store import PROCESS_TAG, connect, open_run
 
 MODEL_TAG, EVALUATION_TAG = "model_sha256", "evaluation_sha256"
 EXPERIMENT_TAG, SOURCE_TAG = "dvc_experiment", "source"

@@ -1,22 +1,16 @@
 """Where MLflow's runs live, and how they begin and end, also when a process is killed."""
 
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from pneumonia.errors import InputError
+from pneumonia.files import find_root
+from pneumonia.processes import is_gone, name_process
 
 QUICK_FAILURE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 PROCESS_TAG = "process"
-
-
-def find_root(environ: Mapping[str, str]) -> Path:
-    """The repository that owns the experiment, also for `dvc exp run --temp` and `--queue`."""
-    return Path(environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 
 def connect(experiment: str, environ: Mapping[str, str]) -> str:
@@ -60,22 +54,6 @@ def _hide_password(text: str) -> str:
     import re
 
     return re.sub(r"//[^/@\s]*@", "//***@", text)
-
-
-def name_process() -> str:
-    """This process as HOST:PID:START, START in whole seconds: a PID alone is used again."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.0f}"
-
-
-def is_gone(process: str) -> bool:
-    """Whether a process as `name_process` names it ran on this machine and runs no more."""
-    host, pid, start = (process.rsplit(":", 2) + ["", ""])[:3]
-    if host != socket.gethostname() or not (pid + start).isdigit():
-        return False
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - int(start)) > 1
-    except psutil.NoSuchProcess:
-        return True
 
 
 def sweep_stale_runs(experiment_id: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pneumonia.errors import InputError
-from pneumonia.files import hash_file, read_json
+from pneumonia.files import find_root, hash_file, read_json
 from pneumonia.params import Params, TrackingParams
 from pneumonia.tracking import revisions
 from pneumonia.tracking.result import (
@@ -21,7 +21,7 @@ from pneumonia.tracking.result import (
     log_evaluation,
     read_head,
 )
-from pneumonia.tracking.store import connect, find_root, open_run
+from pneumonia.tracking.store import connect, open_run
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,8 @@ def _sync_revision(
             tags |= {SOURCE_TAG: "restored", "mlflow.note.content": note}
             with lock_sync(environ):
                 run_id = log_result(experiment_id, files, parameters, tags, params.tracking)
+    except InputError as error:
+        return Synced(revision.label, None, str(error))
     except (OSError, DvcException) as error:
         reason = str(error).strip().split("\n")[0]
         return Synced(revision.label, None, f"not in DVC's cache, run `dvc pull` ({reason})")
