@@ -177,9 +177,8 @@ def test_sync_logs_pulled_experiments_once_and_no_mixture(clone: Project) -> Non
 def test_side_by_side_all_reach_mlflow(clone: Project) -> None:
     """Four at once where there is no database yet, then two workers of the queue."""
     change = "evaluate.confidence=0.{}".format
-    commands = [
-        ["dvc", "exp", "run", "--temp", "-n", f"temp{n}", "-S", change(60 + n)] for n in range(4)
-    ]
+    run = ("dvc", "--wait-for-lock", "exp", "run", "--temp")
+    commands = [[*run, "-n", f"temp{n}", "-S", change(60 + n)] for n in range(4)]
     log = (clone.root.parent / "log").open("w+")
     started = [
         subprocess.Popen(c, cwd=clone.root, env=clone.environment, stdout=log, stderr=log)
