@@ -22,7 +22,7 @@ from urllib.parse import quote
 from pneumonia import errors
 from pneumonia.files import atomic, write_text
 from pneumonia.params import load_params
-from pneumonia.tracking import connect, ui_command, ui_store
+from pneumonia.tracking.store import connect, ui_command, ui_store
 
 COMPARISON, DIFF = Path("docs/mlflow-comparison.png"), Path("docs/plots-diff.png")
 REPORT, PAGE = Path("docs/report.png"), Path("plots/report.html")

@@ -22,7 +22,7 @@ def main(
     from pneumonia.evaluation.facts import ResultPaths
     from pneumonia.evaluation.page import write_pages
     from pneumonia.evaluation.report import Folders, evaluate
-    from pneumonia.tracking import sync_workspace
+    from pneumonia.tracking.sync import log_workspace
 
     data = settings.data.model_dump(include=DECODING)
     folders = Folders(split, models, metrics / "evaluate.json", plots)
@@ -30,7 +30,7 @@ def main(
     paths = ResultPaths(metrics, plots, models, split)
     draw_cases(paths, models / "cases.png")
     write_pages(paths, settings.model_dump(exclude={"tracking"}))
-    sync_workspace(settings, os.environ)
+    log_workspace(settings, os.environ, "evaluate")
 
 
 if __name__ == "__main__":

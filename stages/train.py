@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from pneumonia.errors import run
-from pneumonia.files import hash_work, read_json, write_csv, write_json
+from pneumonia.files import find_root, hash_work, own_work, read_json, write_csv, write_json
 from pneumonia.params import ModelParams, load_params
 
 
@@ -20,15 +20,16 @@ def main(
     """Write model.keras, the weights and curves of every epoch, and what was reached."""
     settings = load_params(params)
     best = ModelParams(**read_json(models / "hyperparameters.json"))
-    from pneumonia import tracking
     from pneumonia.data.store import load_part
     from pneumonia.model import save_model
+    from pneumonia.tracking.result import ResultFiles, describe_source, read_head, track_training
     from pneumonia.training import keep_epochs, summarise, train_model
 
-    work = Path(".cache/train") / hash_work([augmented, val], settings.model_dump(), best)
-    source = tracking.describe_source(os.environ, manifest, settings.data.name)
-    files = tracking.ResultFiles(plots=plots)
-    with tracking.track_training(settings.tracking, os.environ, source) as tracked:
+    key = hash_work([augmented, val], settings.seed, settings.augment.copies, settings.train, best)
+    work = find_root(os.environ) / ".cache/train" / key
+    source = describe_source(os.environ, manifest, settings.data.name, read_head())
+    files = ResultFiles(plots=plots)
+    with own_work(work), track_training(settings.tracking, os.environ, source) as tracked:
         tracked.log_start(settings.model_dump(), files)
         model, history = train_model(
             best,
@@ -39,7 +40,7 @@ def main(
             copies=settings.augment.copies,
             seed=settings.seed,
             work=work,
-            report=tracked.log_epoch,
+            report=tracked.log_history,
         )
         save_model(model, models / "model.keras")
         keep_epochs(work, models / "epochs")

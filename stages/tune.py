@@ -1,9 +1,10 @@
 """Search the hyperparameters on the augmented training images, judged on validation images."""
 
+import os
 from pathlib import Path
 
 from pneumonia.errors import run
-from pneumonia.files import hash_work, write_csv, write_json
+from pneumonia.files import find_root, own_work, write_csv, write_json
 from pneumonia.params import load_params
 
 
@@ -18,28 +19,16 @@ def main(
 ) -> None:
     """Write the best hyperparameters, and every trial with its curves."""
     settings = load_params(params)
-    from pneumonia.data.store import load_part
-    from pneumonia.shift import add_shifted
-    from pneumonia.tuning import summarise, tune
+    from pneumonia.tuning import key_search, summarise
+    from pneumonia.tuning_workers import search
 
-    judged = load_part(val)
-    if settings.tune.judge_on == "shifted":
-        judged = add_shifted(judged, settings.seed)
-    search = tune(
-        load_part(augmented),
-        judged,
-        settings.tune,
-        settings.model,
-        settings.train,
-        image_size=settings.data.image_size,
-        copies=settings.augment.copies,
-        seed=settings.seed,
-        work=Path(".cache/tune") / hash_work([augmented, val], settings.model_dump()),
-    )
-    write_json(hyperparameters, search.best.model_dump())
-    write_json(metrics, summarise(search))
-    write_csv(trials, search.trials)
-    write_csv(curves, search.curves)
+    key = key_search(augmented, val, settings)
+    with own_work(find_root(os.environ) / ".cache/tune" / key) as work:
+        found = search(augmented, val, settings, key, work, params)
+        write_json(hyperparameters, found.best.model_dump())
+        write_json(metrics, summarise(found))
+        write_csv(trials, found.trials)
+        write_csv(curves, found.curves)
 
 
 if __name__ == "__main__":

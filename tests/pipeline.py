@@ -27,15 +27,20 @@ class Project:
 
     root: Path
 
-    def run(self, *command: str, code: int = 0, **environment: str) -> str:
-        """Run a command in the project; gives standard output and error together."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user's shell would have, without DVC's and MLflow's settings of this machine."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_"))}
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         cache = {"DVC_SITE_CACHE_DIR": str(self.root.parent / "site"), "DVC_NO_ANALYTICS": "1"}
+        return kept | cache | {"PATH": path, "PYTHONPATH": str(self.root / "src")}
+
+    def run(self, *command: str, code: int = 0, **environment: str) -> str:
+        """Run a command in the project; gives standard output and error together."""
         done = subprocess.run(
             command,
             cwd=self.root,
-            env=kept | cache | {"PATH": path, "PYTHONPATH": str(self.root / "src")} | environment,
+            env=self.environment | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

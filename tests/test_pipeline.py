@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from hashlib import sha256
 from pathlib import Path
 
@@ -108,6 +109,7 @@ def test_a_change_of_evaluate_reruns_evaluate_alone_in_temp(project: Project) ->
     assert list_files(project, results[0]) == {"card.md", "cases.png"}
     root = (project.root / "mlartifacts").as_uri()
     assert results[0].info.artifact_uri.startswith(root)
+    assert "`dvc exp apply careful`" in results[0].data.tags["mlflow.note.content"]
     assert "careful" in project.run("dvc", "exp", "show", "--csv")
     assert "auc" in project.run("dvc", "metrics", "diff", "main", "careful", "--all")
 
@@ -136,16 +138,85 @@ def test_plots_of_two_revisions_are_on_one_page(project: Project) -> None:
     project.run("dvc", "checkout", "-q")
 
 
-def test_sync_logs_a_restored_result_once(project: Project, tmp_path: Path) -> None:
-    empty = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    first = project.run("pneumonia", "sync", MLFLOW_TRACKING_URI=empty).splitlines()[-1]
-    again = project.run("pneumonia", "sync", MLFLOW_TRACKING_URI=empty).splitlines()[-1]
-    assert again == first
-    runs = mlflow.MlflowClient(empty).search_runs(["1"])
-    assert len(runs) == 3
-    (result,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    assert result.data.tags["source"] == "files"
-    assert "test_auc" in result.data.metrics
+def test_runs_shows_both_names_figures_and_differences(project: Project) -> None:
+    rows = json.loads(project.run("pneumonia", "runs", "--json", "--sort", "brier"))
+    values = [row["metrics"]["brier"]["value"] for row in rows if row["metrics"]]
+    assert values == sorted(values)
+    (careful,) = [row for row in rows if row["experiment"] == "careful"]
+    assert careful["back"] == "dvc exp apply careful"
+    assert careful["run_id"] in {run.info.run_id for run in list_results(project)}
+    assert careful["parameters"]["evaluate.threshold_rule"] == "sensitivity"
+    assert careful["metrics"]["auc"]["low"] <= careful["metrics"]["auc"]["value"]
+    head = project.run("git", "rev-parse", "HEAD").strip()
+    assert head in {row["commit"] for row in rows}
+    lines = project.run("pneumonia", "runs").splitlines()
+    assert len(lines) == len(rows) + 1
+    assert lines[0].split("\t")[:4] == ["DVC", "MLflow run", "id", "status"]
+    assert "there are: accuracy" in project.run("pneumonia", "runs", "--sort", "x", code=2)
+
+
+@pytest.fixture
+def clone(project: Project, tmp_path: Path) -> Project:
+    """A fresh clone: no MLflow database yet, no images, but a cache that has all."""
+    project.run("git", "clone", "-q", str(project.root), str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    cache = str(project.root / ".dvc/cache")
+    for command in (
+        ("git", "config", "user.email", "test@example.org"),
+        ("git", "config", "user.name", "Test"),
+        ("dvc", "config", "--local", "cache.dir", cache),
+    ):
+        clone.run(*command)
+    return clone
+
+
+def test_sync_logs_pulled_experiments_once_and_no_mixture(clone: Project) -> None:
+    clone.run("dvc", "exp", "pull", "--no-cache", "origin", "careful")
+    said = clone.run("pneumonia", "sync")
+    assert "careful: MLflow run" in said
+    assert "workspace: not logged: data/split/manifest.csv" in said
+    (careful,) = list_results(clone)
+    assert careful.data.tags["source"] == "restored"
+    assert "test_auc" in careful.data.metrics
+    assert len(list_runs(clone, f"tags.mlflow.parentRunId = '{careful.info.run_id}'")) == 2
+    assert careful.data.tags["dvc_experiment"] == "careful"
+    assert careful.data.params["evaluate.threshold_rule"] == "sensitivity"
+    clone.run("dvc", "exp", "apply", "careful")
+    assert careful.info.run_id in clone.run("pneumonia", "sync").splitlines()[-1]
+    params = clone.root / "params.yaml"
+    params.write_text(params.read_text().replace("train:\n  epochs: 2", "train:\n  epochs: 3"))
+    assert "train in params.yaml is not as dvc.lock says" in clone.run("pneumonia", "sync")
+    assert len(list_results(clone)) == 1
+
+
+def test_side_by_side_all_reach_mlflow(clone: Project) -> None:
+    """Four at once where there is no database yet, then two workers of the queue."""
+    change = "evaluate.confidence=0.{}".format
+    run = ("dvc", "--wait-for-lock", "exp", "run", "--temp")
+    commands = [[*run, "-n", f"temp{n}", "-S", change(60 + n)] for n in range(4)]
+    log = (clone.root.parent / "log").open("w+")
+    started = [
+        subprocess.Popen(c, cwd=clone.root, env=clone.environment, stdout=log, stderr=log)
+        for c in commands
+    ]
+    codes = [process.wait() for process in started]
+    log.seek(0)
+    said = log.read()
+    assert codes == [0] * 4, said
+    for n in range(2):
+        clone.run("dvc", "exp", "run", "--queue", "-n", f"queue{n}", "-S", change(70 + n))
+    clone.run("dvc", "queue", "start", "-j", "2")
+    for n in range(2):
+        said += clone.run("dvc", "queue", "logs", f"queue{n}", "--follow")
+    assert "OperationalError" not in said
+    runs = {run.data.tags["dvc_experiment"]: run for run in list_results(clone)}
+    assert sorted(runs) == ["queue0", "queue1", *(f"temp{n}" for n in range(4))]
+    client = mlflow.MlflowClient(clone.database)
+    for run in runs.values():
+        assert run.info.status == "FINISHED"
+        stored = {item.path for item in client.list_artifacts(run.info.run_id, "plots")}
+        assert "plots/roc.png" in stored
+        assert client.search_logged_models(["1"], f"source_run_id = '{run.info.run_id}'")
 
 
 def test_results_are_compared_by_revision_experiment_and_run(project: Project) -> None:

@@ -15,12 +15,12 @@ import pytest
 import requests
 from servers import answers, find_port
 
-from pneumonia import tracking
 from pneumonia.credentials import take_credentials
 from pneumonia.data.store import load_part
 from pneumonia.errors import InputError
 from pneumonia.model import build_model, load_model, save_model
 from pneumonia.params import ModelParams, Params
+from pneumonia.tracking.store import ui_command
 
 COMMAND = Path(sys.executable).with_name("pneumonia")
 UNSAFE = ("pickle.", "joblib", "cloudpickle", "allow_pickle=True", "eval(", "exec(", "yaml.load(")
@@ -88,7 +88,8 @@ def test_predict_refuses_a_model_with_code(hostile: list[Path]) -> None:
     models = hostile[0].parent / "models"
     models.mkdir()
     hostile[0].rename(models / "model.keras")
-    decision = {"image_size": 16, "keep_aspect": True, "threshold": 0.5, "temperature": 1.0}
+    decision = {"image_size": 16, "keep_aspect": True, "threshold": 0.5, "rule": "youden"}
+    decision["calibration"] = {"method": "none"}
     (models / "decision.json").write_text(json.dumps(decision))
     done = subprocess.run(
         [COMMAND, "predict", "plots/data.png", "--models", str(models)],
@@ -127,9 +128,9 @@ def test_credentials_leave_the_address() -> None:
 def test_ui_names_a_server_without_its_password() -> None:
     environ = {"MLFLOW_TRACKING_URI": "https://anna:secret@host:8443"}
     with pytest.raises(InputError, match="https://host:8443 serves") as caught:
-        tracking.ui_command(environ, 5000)
+        ui_command(environ, 5000)
     assert "secret" not in str(caught.value)
-    command = tracking.ui_command({"MLFLOW_TRACKING_URI": "postgresql://u:secret@host/db"}, 5000)
+    command = ui_command({"MLFLOW_TRACKING_URI": "postgresql://u:secret@host/db"}, 5000)
     assert "secret" not in " ".join(command)
 
 

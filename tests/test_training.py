@@ -68,6 +68,7 @@ def test_kept_epochs_give_their_own_predictions(tmp_path: Path) -> None:
     train(tmp_path / "w")
     model = shutil.copy(tmp_path / "w" / "model.keras", tmp_path / "model.keras")
     keep_epochs(tmp_path / "w", tmp_path / "epochs")
+    assert (tmp_path / "w" / "history.csv").exists()  # killed here, it goes on from there
     weights = sorted((tmp_path / "epochs").iterdir())
     assert [path.name for path in weights] == [f"00{n}.weights.h5" for n in (1, 2, 3)]
     images = make_part(1).images

@@ -1,12 +1,11 @@
 """The `pneumonia` command: data in, predictions out, and MLflow's side of the pipeline."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pneumonia import cli_data, cli_evaluate, cli_pages, cli_reproduce
+from pneumonia import cli_data, cli_evaluate, cli_pages, cli_reproduce, cli_runs, cli_tune
 from pneumonia.errors import run
 
 main = typer.Typer(
@@ -21,6 +20,8 @@ main.command()(cli_evaluate.evaluate)
 main.command("reproduce")(cli_reproduce.reproduce)
 main.command()(cli_pages.explain)
 main.command()(cli_pages.report)
+main.add_typer(cli_runs.app)
+main.add_typer(cli_tune.app)
 
 
 @main.command()
@@ -36,25 +37,6 @@ def predict(
     from pneumonia.prediction import predict_files, show_predictions
 
     show_predictions(predict_files(images, models), "json" if as_json else "csv" if as_csv else "")
-
-
-@main.command()
-def sync(params: Path = Path("params.yaml")) -> None:
-    """Log the result in the workspace to MLflow, unless a run carries it already."""
-    from pneumonia.params import load_params
-    from pneumonia.tracking import sync_workspace
-
-    run_id = sync_workspace(load_params(params), os.environ)
-    typer.echo(f"MLflow run {run_id} carries this result; look with `make ui`")
-
-
-@main.command()
-def ui(port: int = 5000) -> None:
-    """Open the MLflow user interface on this machine: http://127.0.0.1:PORT."""
-    from pneumonia.tracking import ui_command, ui_store
-
-    command = ui_command(os.environ, port)
-    os.execvpe(command[0], command, os.environ | {"MLFLOW_BACKEND_STORE_URI": ui_store(os.environ)})
 
 
 def app() -> None:

@@ -30,7 +30,7 @@ def reproduce(
     from pneumonia import reproduce as library
     from pneumonia.errors import InputError
     from pneumonia.params import load_params
-    from pneumonia.tracking import connect
+    from pneumonia.tracking.store import connect
 
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if folder and folder.exists():

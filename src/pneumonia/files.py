@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +17,62 @@ if TYPE_CHECKING:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path with the same suffix; renamed to `path` if the block succeeds."""
+    """Yield a temporary path with the same suffix; renamed to `path` if the block succeeds.
+
+    The content is on the disk before the new name is, so that a power cut leaves no empty file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_stale(path)
     partial = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         yield partial
+        _flush(partial)
         partial.replace(path)
+        _flush(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_stale(path: Path) -> None:
+    """Remove what killed processes left half-written beside `path` (see `atomic`)."""
+    import psutil
+
+    for left in path.parent.glob(f".*-{path.name}"):
+        pid = left.name[1:].split("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            left.unlink(missing_ok=True)
+
+
+def find_root(environ: Mapping[str, str]) -> Path:
+    """The repository that owns the experiment, also for `dvc exp run --temp` and `--queue`."""
+    return Path(environ.get("DVC_ROOT") or Path.cwd()).resolve()
+
+
+@contextmanager
+def own_work(folder: Path) -> Iterator[Path]:
+    """Be the only process that works in a folder; it is deleted if the block succeeds.
+
+    What a killed process left there is found again. A stage whose `dvc` was killed may still run:
+    the next one waits for it.
+    """
+    import filelock
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(f"{folder}.lock"):
+        yield folder
+        if folder.exists():  # renamed first: a folder half deleted must not look like work
+            gone = folder.with_name(f".{folder.name}")
+            shutil.rmtree(gone, ignore_errors=True)
+            folder.rename(gone)
+            shutil.rmtree(gone)
 
 
 def write_text(path: Path, text: str) -> None:

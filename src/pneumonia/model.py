@@ -30,7 +30,7 @@ def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> ker
     keras.utils.clear_session()  # layer names start anew, so that the saved bytes are the same
     keras.utils.set_random_seed(seed)
     images = keras.Input((None, None), dtype="uint8", name="images")
-    x = keras.ops.expand_dims(images, -1)
+    x = keras.ops.expand_dims(keras.ops.cast(images, "float32"), -1)
     x = keras.layers.Resizing(
         image_size, image_size, pad_to_aspect_ratio=True, antialias=True, name="resize"
     )(x)

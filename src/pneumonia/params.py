@@ -106,8 +106,11 @@ class TuneParams(Section):
     strategy: Literal["random", "bayesian", "hyperband", "grid"]
     max_trials: Annotated[int, Field(ge=1, le=1000)] | None
     epochs: Annotated[int, Field(ge=1, le=1000)]
-    objective: Literal["auc", "loss"]
-    judge_on: Literal["clean", "shifted"]
+    objective: Literal["auc", "loss", "shifted_auc"]
+    pruning: Literal["none", "median"]
+    max_minutes: Annotated[float, Field(ge=0.01, le=100_000)] | None
+    workers: Annotated[int, Field(ge=0, le=256)]
+    listen: Annotated[str, Field(pattern=r"^[^:\s]+:\d+$")] | None
     space: dict[str, Annotated[list[int | float | str], Field(min_length=1)] | Interval]
 
     @model_validator(mode="after")

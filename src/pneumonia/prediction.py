@@ -32,11 +32,11 @@ def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
     with quiet():
         decoded = [pair for path in paths for pair in _decode(path, decision)]
     images = np.stack([image for _, image in decoded])
-    typicality = load_typicality(models / "typicality.npz")
     from pneumonia.evaluation.predictor import extract_features, predict_images
     from pneumonia.model import load_model
 
     network = load_model(models / "model.keras")
+    typicality = load_typicality(models / "typicality.npz")
     raw = predict_images(network, images)
     atypical = typicality.is_atypical(extract_features(network, images))
     probabilities = apply_calibration(raw, decision["calibration"])

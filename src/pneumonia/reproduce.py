@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from pneumonia.errors import InputError
 from pneumonia.files import read_json, write_text
 from pneumonia.provenance import Hashes, describe_machine, read_lock
-from pneumonia.tracking import flatten
+from pneumonia.tracking.result import flatten
 
 OWN_VARIABLES = ("DVC_EXP_", "DVC_ROOT", "DVC_STAGE", "MLFLOW_", "PYTHONPATH")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from pneumonia.errors import InputError
 from pneumonia.params import Params
-from pneumonia.tracking import MODEL_TAG, connect, flatten, open_run
+from pneumonia.tracking.result import MODEL_TAG, flatten
+from pneumonia.tracking.store import connect, open_run
 
 
 def download(run_id: str, path: Path, experiment: str, environ: Mapping[str, str]) -> bytes | None:

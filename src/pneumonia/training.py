@@ -126,6 +126,7 @@ class EpochLog(keras.callbacks.Callback):
         with atomic(self.work / WEIGHTS.format(epoch + 1)) as partial:
             save_bare_weights(self.network, partial)
         write_csv(self.work / "history.csv", self.history)
+        self.history = read_history(self.work)  # rounded as after an interruption
         (self.work / STATE.format(epoch)).unlink(missing_ok=True)
         self.report(self.history)
         announce(describe_epoch(epoch + 1, (self.params or {}).get("epochs"), logs or {}))
@@ -212,12 +213,11 @@ def train_model(
 
 
 def keep_epochs(work: Path, folder: Path) -> None:
-    """Move the weights of every epoch into `folder`, which is made anew, and delete `work`."""
+    """Copy the weights of every epoch into `folder`, which is made anew; `work` stays whole."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for path in sorted(work.glob("[0-9]*.weights.h5")):
-        path.rename(folder / path.name)
-    shutil.rmtree(work)
+        shutil.copyfile(path, folder / path.name)
 
 
 def summarise(history: pd.DataFrame, parameters: int) -> dict[str, Any]:

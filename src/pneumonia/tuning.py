@@ -1,129 +1,165 @@
-"""The search for hyperparameters: Keras Tuner's strategies, the default model always first.
+"""The search for hyperparameters: what a trial is, how it is judged, and the table of all.
 
-The tuner's folder lies outside DVC's outputs, keyed by data and settings, so that an interrupted
-search goes on with the trials it has; a finished search is deleted.
+The search's state lies outside DVC's outputs, keyed by data and settings, so that an interrupted
+search goes on with the trials it has.
 """
 
-import contextlib
-import io
+import math
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras_tuner
+import keras
 import pandas as pd
 import tensorflow as tf
+from keras_tuner.engine.trial import Trial
+from sklearn.metrics import roc_auc_score
 
 from pneumonia.data.store import Part
 from pneumonia.errors import InputError
-from pneumonia.params import Interval, ModelParams, TrainParams, TuneParams
+from pneumonia.evaluation.predictor import predict_images
+from pneumonia.files import hash_work
+from pneumonia.params import ModelParams, Params, TuneParams
 from pneumonia.progress import announce
+from pneumonia.shift import add_shifted
 from pneumonia.training import last_figures, train_model
+from pneumonia.tuning_oracle import MESSAGE, SearchOracle, build_oracle, build_space, read_curve
 
-Space = dict[str, list[int | float | str] | Interval]
-CURVE_COLUMNS = ["trial", "epoch", "part", "loss", "accuracy", "auc"]
-
-
-def build_space(space: Space, default: ModelParams) -> keras_tuner.HyperParameters:
-    """The search space as Keras Tuner wants it; what `space` leaves out stays at its default."""
-    hyperparameters = keras_tuner.HyperParameters()
-    for name, value in default.model_dump().items():
-        values = space.get(name)
-        if values is None:
-            hyperparameters.Fixed(name, value)
-        elif isinstance(values, Interval):
-            low, high = min(values.min, value), max(values.max, value)
-            sampling = "log" if values.log else "linear"
-            hyperparameters.Float(name, low, high, sampling=sampling, default=value)
-        else:
-            choices = sorted({type(value)(choice) for choice in (*values, value)})
-            ordered = not isinstance(value, str)
-            hyperparameters.Choice(name, choices, ordered=ordered, default=value)
-    return hyperparameters
+FIGURES = ("loss", "accuracy", "auc")
+CURVE_COLUMNS = ["trial", "epoch", "part", *FIGURES]
+PRUNED = "pruned"
+IDLE_PAUSE = 0.2  # seconds until a worker for which there is no trial yet asks again
+WORKING = {"pruning", "max_minutes", "workers", "listen"}  # settings of tune that change no trial
+Fit = Callable[..., tuple[keras.Model, pd.DataFrame]]
 
 
-class DefaultFirst(keras_tuner.Oracle):
-    """Gives the default hyperparameters to trial 0, so that a search never loses to them."""
+@dataclass(frozen=True)
+class Objective:
+    """What trials are judged by: `measure(model, val, history)` of the trained model.
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        if self.trials:
-            return super().populate_space(trial_id)
-        values = {item.name: item.default for item in self.hyperparameters.space}
-        return {"status": "RUNNING", "values": values}
-
-
-class DefaultFirstRandom(DefaultFirst, keras_tuner.oracles.RandomSearchOracle):
-    pass
-
-
-class DefaultFirstBayesian(DefaultFirst, keras_tuner.oracles.BayesianOptimizationOracle):
-    pass
-
-
-def build_oracle(
-    settings: TuneParams, seed: int, space: keras_tuner.HyperParameters
-) -> keras_tuner.Oracle:
-    """The search strategy; hyperband derives its number of trials from `epochs`.
-
-    Raises InputError where `tune.max_trials` does not go with `tune.strategy`.
-    """
-    objective, strategy, max_trials = settings.objective, settings.strategy, settings.max_trials
-    goal = keras_tuner.Objective(f"val_{objective}", "max" if objective == "auc" else "min")
-    common: dict[str, Any] = {"objective": goal, "hyperparameters": space, "seed": seed}
-    common |= {"allow_new_entries": False, "tune_new_entries": False}
-    if strategy == "hyperband":
-        if max_trials is not None:
-            raise InputError(
-                f"tune.max_trials is {max_trials}, but tune.strategy hyperband derives the number "
-                "of trials from tune.epochs: set tune.max_trials to null"
-            )
-        return keras_tuner.oracles.HyperbandOracle(max_epochs=settings.epochs, **common)
-    if max_trials is None:
-        raise InputError(f"tune.max_trials is null, but {strategy} needs it: set it to 1 or more")
-    oracles = {
-        "random": DefaultFirstRandom,
-        "bayesian": DefaultFirstBayesian,
-        "grid": keras_tuner.oracles.GridSearchOracle,
-    }
-    return oracles[strategy](max_trials=max_trials, **common)
-
-
-@contextlib.contextmanager
-def silence_tuner() -> Iterator[None]:
-    """Keras Tuner announces reloads with print: keep standard output for results."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
-
-
-class TrialRunner(keras_tuner.Tuner):
-    """Trains each trial from scratch with the recipe of the train stage, and keeps its curves.
-
-    Hyperband's promoted trials train anew as well: a one-cycle schedule cannot be prolonged.
+    `direction` is max or min; `curve` is the validation figure that pruning looks at meanwhile.
     """
 
-    def run_trial(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, trial: Any, fit: Callable[[ModelParams, int, Path], pd.DataFrame], epochs: int
-    ) -> dict[str, float]:
-        values = dict(trial.hyperparameters.values)
-        epochs = int(values.get("tuner/epochs", epochs))
-        folder = Path(self.get_trial_dir(trial.trial_id))
-        announce(f"trial {trial.trial_id}: {select_hyperparameters(values).model_dump()}")
-        try:
-            history = fit(select_hyperparameters(values), epochs, folder)
-        except tf.errors.ResourceExhaustedError as error:
-            raise keras_tuner.errors.FailedTrialError(f"out of memory: {error.message}") from error
-        except Exception as error:  # a mistake in the program is no failed trial: stop the search
-            raise keras_tuner.errors.FatalError(str(error)) from error
-        if history["loss"].isna().any():
-            raise keras_tuner.errors.FailedTrialError("the loss is not finite")
-        return {f"val_{name}": value for name, value in last_figures(history).items()}
+    direction: str
+    curve: str
+    measure: Callable[[keras.Model, Part, pd.DataFrame], float]
 
-    def on_trial_end(self, trial: Any) -> None:
-        super().on_trial_end(trial)
-        for weights in Path(self.get_trial_dir(trial.trial_id)).glob("*.weights.h5"):
-            weights.unlink()
+
+def read_last(figure: str, _model: keras.Model, _val: Part, history: pd.DataFrame) -> float:
+    """A validation figure after the last epoch."""
+    return last_figures(history)[figure]
+
+
+def measure_shifted(model: keras.Model, val: Part, _history: pd.DataFrame) -> float:
+    """AUC on the validation images and on each of them under `mixed`; see `add_shifted`."""
+    judged = add_shifted(val, seed=0)
+    return float(roc_auc_score(judged.labels, predict_images(model, judged.images)))
+
+
+OBJECTIVES = {
+    "auc": Objective("max", "val_auc", partial(read_last, "auc")),
+    "loss": Objective("min", "val_loss", partial(read_last, "loss")),
+    "shifted_auc": Objective("max", "val_auc", measure_shifted),
+}
+
+
+class TrialEndedError(Exception):
+    """A trial ends before its last epoch, for the reason that the message tells."""
+
+
+def prepare_oracle(settings: Params, key: str, work: Path) -> SearchOracle:
+    """The search in the folder `work`, as far as it is. Raises InputError on contradictions."""
+    objective = OBJECTIVES[settings.tune.objective]
+    space = build_space(settings.tune.space, settings.model)
+    oracle = build_oracle(settings.tune, objective.direction, settings.seed, space)
+    oracle.prepare(work, key, settings.tune, objective.curve)
+    return oracle
+
+
+def key_search(augmented: Path, val: Path, settings: Params) -> str:
+    """Equal keys, equal trials: of the data, of what a trial's values and score come from, of code.
+
+    A bound of time or the number of workers may change between two parts of one search.
+    """
+    tune = settings.tune.model_dump(exclude=WORKING)
+    values = (settings.seed, settings.data.image_size, settings.augment.copies)
+    return hash_work([augmented, val], *values, settings.model, tune, settings.train)
+
+
+def run_trials(
+    oracle: Any, worker: str, settings: Params, train: Part, val: Part, work: Path
+) -> None:
+    """Run trials of an oracle, or of a client of one, until there are no more."""
+    while (trial := oracle.create_trial(worker)).status != "STOPPED":
+        if trial.status == "IDLE":
+            time.sleep(IDLE_PAUSE)
+            continue
+        folder = work / f"trial_{trial.trial_id}"
+        run_trial(oracle, trial, settings, train, val, folder)
+        oracle.end_trial(trial)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_trial(
+    oracle: Any, trial: Trial, settings: Params, train: Part, val: Part, folder: Path
+) -> None:
+    """Train one model from scratch with the recipe of the train stage; sets the trial's status.
+
+    Hyperband's promoted trials train anew as well: a one-cycle schedule cannot be prolonged. Out of
+    memory, a loss that is not finite and pruning end a trial; any other error ends the search.
+    """
+    values = trial.hyperparameters.values
+    epochs = int(values.get("tuner/epochs", settings.tune.epochs))
+    chosen = select_hyperparameters(values)
+    announce(f"trial {trial.trial_id}: {chosen.model_dump()}")
+    report = partial(tell_epochs, oracle, trial.trial_id, set())
+    try:
+        model, history = train_model(
+            chosen,
+            settings.data.image_size,
+            train,
+            val,
+            settings.train.model_copy(update={"epochs": epochs}),
+            copies=settings.augment.copies,
+            seed=settings.seed,
+            work=folder,
+            report=report,
+        )
+        report(history)  # what an interrupted worker may not have told
+        score = OBJECTIVES[settings.tune.objective].measure(model, val, history)
+        oracle.update_trial(trial.trial_id, {"score": score})
+        trial.status = "COMPLETED"
+    except tf.errors.ResourceExhaustedError as error:
+        fail(trial, f"out of memory: {error.message}")
+    except TrialEndedError as error:
+        fail(trial, str(error))
+
+
+def fail(trial: Trial, reason: str) -> None:
+    """End a trial without a score."""
+    announce(f"trial {trial.trial_id} ends: {reason}")
+    trial.status = "FAILED"
+    trial.hyperparameters.values[MESSAGE] = reason.strip().split("\n")[0]
+
+
+def tell_epochs(oracle: Any, trial_id: str, told: set[int], history: pd.DataFrame) -> None:
+    """Send the epochs not in `told`. Raises TrialEndedError if the trial is not to go on."""
+    for number in sorted({int(epoch) for epoch in history["epoch"]} - told):
+        told.add(number)
+        rows = history[history["epoch"] == number]
+        figures = {
+            f"{row['part']}_{name}": float(row[name])
+            for row in rows.to_dict("records")
+            for name in FIGURES
+        }
+        if not math.isfinite(figures["train_loss"]):
+            raise TrialEndedError(f"the loss is not finite in epoch {number}")
+        if oracle.update_trial(trial_id, figures, step=number).status == "STOPPED":
+            raise TrialEndedError(f"{PRUNED} after epoch {number}: below the median of others")
 
 
 def select_hyperparameters(values: dict[str, Any]) -> ModelParams:
@@ -136,53 +172,26 @@ class Search:
     """What a search found.
 
     trials: trial, status, score, validation figures, hyperparameters, message;
-    curves: trial, epoch, part, loss, accuracy, auc.
+    curves: trial, epoch, part, loss, accuracy, auc; timed_out: whether `max_minutes` ended it.
     """
 
     best: ModelParams
     trials: pd.DataFrame
     curves: pd.DataFrame
+    timed_out: bool = False
 
 
-def tune(
-    train: Part,
-    val: Part,
-    settings: TuneParams,
-    default: ModelParams,
-    recipe: TrainParams,
-    *,
-    image_size: int,
-    copies: int,
-    seed: int,
-    work: Path,
-) -> Search:
-    """Run the search, or go on with the one in the folder `work`.
-
-    Raises InputError if settings contradict each other or no trial was completed.
-    """
-    if not settings.enabled:
-        return skip_search(default)
-    oracle = build_oracle(settings, seed, build_space(settings.space, default))
-
-    def fit(hyperparameters: ModelParams, epochs: int, folder: Path) -> pd.DataFrame:
-        trial_recipe = recipe.model_copy(update={"epochs": epochs})
-        _, history = train_model(
-            hyperparameters, image_size, train, val, trial_recipe,
-            copies=copies, seed=seed, work=folder,
-        )  # fmt: skip
-        return history
-
-    runner = TrialRunner(oracle=oracle, hypermodel=_no_model, directory=work, project_name="search")
-    with silence_tuner():
-        runner.search(fit=fit, epochs=settings.epochs)
+def collect_search(oracle: SearchOracle, settings: TuneParams) -> Search:
+    """Best hyperparameters, trials and curves. Raises InputError if no trial was completed."""
     trials = tabulate_trials(oracle)
-    if not (trials["status"] == "COMPLETED").any():
-        shutil.rmtree(work)
+    completed = trials[trials["status"] == "COMPLETED"]
+    if completed.empty:
+        oracle.file.unlink()  # the next attempt shall try again
         raise InputError(f"no trial was completed; the last one said: {trials['message'].iloc[-1]}")
-    best = select_hyperparameters(oracle.get_best_trials(1)[0].hyperparameters.values)
-    curves = collect_curves(runner, oracle)
-    shutil.rmtree(work)
-    return Search(best, trials, curves)
+    ascending = OBJECTIVES[settings.objective].direction == "min"
+    best = completed.sort_values("score", ascending=ascending, kind="stable").iloc[0]
+    values = oracle.trials[oracle.start_order[int(best.name)]].hyperparameters.values  # pyright: ignore
+    return Search(select_hyperparameters(values), trials, collect_curves(oracle), oracle.timed_out)
 
 
 def skip_search(default: ModelParams) -> Search:
@@ -194,12 +203,16 @@ def skip_search(default: ModelParams) -> Search:
 def summarise(search: Search) -> dict[str, Any]:
     """How many trials ended how, the best one's number and score, and its hyperparameters."""
     done = search.trials[search.trials["status"] == "COMPLETED"]
+    failed = search.trials[search.trials["status"] == "FAILED"]
     best = search.best.model_dump()
     chosen = [all(row[name] == best[name] for name in best) for row in done.to_dict("records")]
     row = done[chosen].iloc[0] if any(chosen) else None
     return {
         "trials": len(search.trials),
         "completed": len(done),
+        "pruned": int((search.trials["status"] == "PRUNED").sum()),
+        "failed": {str(row["trial"]): row["message"] for row in failed.to_dict("records")},
+        "timed_out": search.timed_out,
         "best_trial": None if row is None else int(row["trial"]),
         "best_score": None if row is None else float(row["score"]),
         "default_score": None if row is None else float(done["score"].iloc[0]),
@@ -207,31 +220,30 @@ def summarise(search: Search) -> dict[str, Any]:
     }
 
 
-def _no_model(_hyperparameters: keras_tuner.HyperParameters) -> None:
-    """Keras Tuner asks for a builder; models are built in `TrialRunner.run_trial`."""
-
-
-def tabulate_trials(oracle: keras_tuner.Oracle) -> pd.DataFrame:
+def tabulate_trials(oracle: SearchOracle) -> pd.DataFrame:
     """One row a trial, in order: trial, status, score, metrics, hyperparameters, message."""
     rows = []
     for trial in (oracle.trials[trial_id] for trial_id in oracle.start_order):
-        metrics = {
-            name: trial.metrics.get_history(name)[-1].value[0]
-            for name in ("val_auc", "val_loss", "val_accuracy")
-            if trial.metrics.exists(name)
+        figures = {
+            f"val_{name}": curve[-1]
+            for name in ("auc", "loss", "accuracy")
+            if (curve := read_curve(trial, f"val_{name}"))
         }
+        message = trial.message or ""
+        status = "PRUNED" if message.startswith(PRUNED) else trial.status
+        row = {"trial": int(trial.trial_id), "status": status, "score": trial.score}
         values = select_hyperparameters(trial.hyperparameters.values).model_dump()
-        message = (trial.message or "").strip().split("\n")[-1]
-        row = {"trial": int(trial.trial_id), "status": trial.status, "score": trial.score}
-        rows.append(row | metrics | values | {"message": message})
+        rows.append(row | figures | values | {"message": message})
     return pd.DataFrame(rows)
 
 
-def collect_curves(runner: TrialRunner, oracle: keras_tuner.Oracle) -> pd.DataFrame:
-    """The history of every trial under each other, with a first column `trial`."""
-    frames = []
+def collect_curves(oracle: SearchOracle) -> pd.DataFrame:
+    """The history of every trial under each other."""
+    rows = []
     for trial_id in oracle.start_order:
-        path = Path(runner.get_trial_dir(trial_id)) / "history.csv"
-        if path.exists():
-            frames.append(pd.read_csv(path).assign(trial=int(trial_id)))
-    return pd.concat(frames)[CURVE_COLUMNS]
+        trial = oracle.trials[trial_id]
+        for index in range(len(read_curve(trial, "val_loss"))):
+            for part in ("train", "val"):
+                figures = {name: read_curve(trial, f"{part}_{name}")[index] for name in FIGURES}
+                rows.append({"trial": int(trial_id), "epoch": index + 1, "part": part} | figures)
+    return pd.DataFrame(rows, columns=pd.Index(CURVE_COLUMNS))

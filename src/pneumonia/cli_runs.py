@@ -1,0 +1,68 @@
+"""Commands about results: `pneumonia runs`, `sync`, `ui`."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+ParamsFile = Annotated[Path, typer.Option(help="The project's parameters.")]
+
+
+@app.command()
+def runs(
+    sort: Annotated[str, typer.Option(help="Metric of the test part; the best comes first.")] = (
+        "auc"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """DVC's experiments and MLflow's runs as one table: figures, and parameters that differ."""
+    from pneumonia.params import load_params
+    from pneumonia.tracking.table import list_results, show_results
+
+    rows = list_results(load_params(params), os.environ, sort)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        show_results(rows, sort)
+
+
+@app.command()
+def sync(
+    commits: Annotated[
+        bool, typer.Option("--commits", help="Also each commit that changed a result.")
+    ] = False,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Log to MLflow what no run carries yet: the workspace's result and DVC's experiments."""
+    from pneumonia.errors import InputError
+    from pneumonia.params import load_params
+    from pneumonia.tracking import revisions
+    from pneumonia.tracking.sync import sync_revisions, sync_workspace
+
+    settings = load_params(params)
+    found = revisions.list_experiments() + (revisions.list_commits() if commits else [])
+    results = sync_revisions(found, settings, os.environ)
+    results.append(sync_workspace(settings, os.environ))
+    for result in results:
+        if result.run_id:
+            typer.echo(f"{result.label}: MLflow run {result.run_id} carries this result")
+        else:
+            typer.echo(f"{result.label}: not logged: {result.reason}", err=True)
+    if not any(result.run_id for result in results):
+        raise InputError("there is no result to log: run `dvc repro` or `dvc pull` first")
+
+
+@app.command()
+def ui(port: int = 5000, params: ParamsFile = Path("params.yaml")) -> None:
+    """Open the MLflow user interface on this machine: http://127.0.0.1:PORT."""
+    from pneumonia.params import load_params
+    from pneumonia.tracking.store import connect, ui_command, ui_store
+
+    command = ui_command(os.environ, port)
+    connect(load_params(params).tracking.experiment, os.environ)  # marks killed runs as such
+    store = {"MLFLOW_BACKEND_STORE_URI": ui_store(os.environ)}
+    os.execvpe(command[0], command, os.environ | store)
