@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: repro test lint ui bench lock
+.PHONY: repro test lint ui bench lock report
 
 repro: .venv/ready  ## run the pipeline: data, five stages, one MLflow run
 	dvc repro
@@ -21,9 +21,14 @@ lint: .venv/ready
 ui: .venv/ready  ## compare runs in the browser
 	pneumonia ui
 
+report: BASE ?= main
+report: .venv/ready  ## what this checkout changes against BASE=main: .cache/report/report.md
+	python docs/make_report.py --base "$(BASE)" --pictures "$(PICTURES)"
+
 bench: .venv/ready
 	python benchmarks/bench_augment.py
 	python benchmarks/bench_intervals.py
+	python benchmarks/bench_decode.py
 	python benchmarks/bench_startup.py
 
 .venv/ready: requirements.lock pyproject.toml

@@ -22,7 +22,7 @@ from urllib.parse import quote
 from pneumonia import errors
 from pneumonia.files import atomic, write_text
 from pneumonia.params import load_params
-from pneumonia.tracking import connect, ui_command
+from pneumonia.tracking import connect, ui_command, ui_store
 
 COMPARISON, DIFF = Path("docs/mlflow-comparison.png"), Path("docs/plots-diff.png")
 REPORT, PAGE = Path("docs/report.png"), Path("plots/report.html")
@@ -33,7 +33,7 @@ FLAGS = (
     "--virtual-time-budget=20000",  # milliseconds that the page believes have passed
 )  # fmt: skip
 HOST = "mlflow.localhost"  # loopback too; at plain localhost MLflow opens its assistant's panel
-START_LIMIT, RUNS = 90, 3  # seconds, runs side by side
+START_LIMIT, PICTURE_LIMIT, RUNS = 90, 180, 3  # seconds, seconds, runs side by side
 
 
 def take_picture(browser: str, url: str, target: Path, size: str, scale: float) -> None:
@@ -42,8 +42,11 @@ def take_picture(browser: str, url: str, target: Path, size: str, scale: float) 
         size_flags = (f"--window-size={size}", f"--force-device-scale-factor={scale}")
         files = (f"--user-data-dir={profile}", f"--screenshot={png.resolve()}")
         command = [browser, *FLAGS, *size_flags, *files, url]
-        subprocess.run(command, capture_output=True, check=False)
-        if not png.exists():
+        try:
+            done = subprocess.run(command, capture_output=True, check=False, timeout=PICTURE_LIMIT)
+        except subprocess.TimeoutExpired:
+            raise errors.InputError(f"{browser} hangs at {url}: try it by hand") from None
+        if done.returncode or not png.exists():
             raise errors.InputError(f"{browser} made no picture of {url}: try it by hand")
 
 
@@ -56,13 +59,14 @@ def serve_mlflow() -> Iterator[str]:
     address, quiet = f"http://{HOST}:{port}", subprocess.DEVNULL
     known = {"ALLOWED_HOSTS": f"{HOST}:{port}", "CORS_ALLOWED_ORIGINS": address}
     environ = os.environ | {f"MLFLOW_SERVER_{key}": value for key, value in known.items()}
+    environ |= {"MLFLOW_BACKEND_STORE_URI": ui_store(os.environ)}
     command = ui_command(os.environ, port)
     server = subprocess.Popen(command, env=environ, stdout=quiet, stderr=quiet, process_group=0)
     try:
         end = time.monotonic() + START_LIMIT
         with socket.socket() as client:
             while client.connect_ex(("127.0.0.1", port)):
-                if time.monotonic() > end:
+                if server.poll() is not None or time.monotonic() > end:
                     raise errors.InputError("MLflow's pages do not start: try `make ui`")
                 time.sleep(0.5)
         yield address
@@ -83,7 +87,13 @@ def find_comparison() -> str:
     runs = [run.info.run_id for run in found if "mlflow.parentRunId" not in run.data.tags][:RUNS]
     if len(runs) < RUNS:
         raise errors.InputError(f"{experiment} has {len(runs)} evaluated runs, {RUNS} are needed")
-    return f"/#/compare-runs?runs={quote(json.dumps(runs))}&experiments=" + quote(f'["{identity}"]')
+    return address_comparison(runs, identity)
+
+
+def address_comparison(runs: list[str], experiment_id: str) -> str:
+    """Path and query of MLflow's page that holds these runs against each other."""
+    listed, experiments = quote(json.dumps(runs)), quote(json.dumps([experiment_id]))
+    return f"/#/compare-runs?runs={listed}&experiments={experiments}"
 
 
 def make_diff(rev1: str, rev2: str, folder: Path, vega: Path | None) -> Path:
@@ -95,10 +105,24 @@ def make_diff(rev1: str, rev2: str, folder: Path, vega: Path | None) -> Path:
         reason = (done.stderr.strip() or "no page was written").splitlines()[0]
         raise errors.InputError(f"`dvc plots diff {rev1} {rev2}` failed: {reason}")
     if vega:
-        local = rf'src="{(vega / "node_modules").resolve().as_uri()}/\1/build/\1.min.js"'
-        tag, html = r'src="https://[^"]*/(vega[a-z-]*)@[\d.]+"', page.read_text("utf-8")
-        write_text(page, re.sub(tag, local, html))
+        write_text(page, load_locally(page.read_text("utf-8"), vega / "node_modules"))
     return page
+
+
+def load_locally(page: str, modules: Path) -> str:
+    """A page of DVC that loads its Vega scripts from a folder of npm's instead of the network.
+
+    Raises InputError where the page loads none, or one that the folder lacks.
+    """
+    remote = re.compile(r'src="https://[^"]*/(vega[a-z-]*)@[\d.]+"')
+    names = remote.findall(page)
+    scripts = [modules.resolve() / name / "build" / f"{name}.min.js" for name in names]
+    if missing := [script for script in scripts if not script.exists()]:
+        raise errors.InputError(f"{missing[0]} does not exist: run npm install as the script says")
+    if not names:
+        raise errors.InputError("DVC's page loads no Vega script: mend load_locally")
+    waiting = iter(scripts)
+    return remote.sub(lambda _match: f'src="{next(waiting).as_uri()}"', page)
 
 
 def main(rev1: str, rev2: str, vega: Path | None = None) -> None:
@@ -106,8 +130,6 @@ def main(rev1: str, rev2: str, vega: Path | None = None) -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not browser:
         raise errors.InputError(f"no browser: install Chromium ({', '.join(BROWSERS)} on PATH)")
-    if vega and not (vega / "node_modules/vega-embed").is_dir():
-        raise errors.InputError(f"{vega} has no node_modules/vega-embed: run npm install there")
     take_picture(browser, PAGE.resolve().as_uri(), REPORT, "1100,1720", 0.8)
     comparison = find_comparison()
     with serve_mlflow() as address:

@@ -6,6 +6,8 @@ from pathlib import Path
 from pneumonia.errors import run
 from pneumonia.params import load_params
 
+DECODING = {"name", "image_size", "keep_aspect", "ct_window", "frames"}
+
 
 def main(
     split: Path = Path("data/split"),
@@ -22,7 +24,7 @@ def main(
     from pneumonia.evaluation.report import Folders, evaluate
     from pneumonia.tracking import sync_workspace
 
-    data = settings.data.model_dump(include={"name", "image_size", "keep_aspect"})
+    data = settings.data.model_dump(include=DECODING)
     folders = Folders(split, models, metrics / "evaluate.json", plots)
     evaluate(folders, settings.evaluate, data, settings.seed)
     paths = ResultPaths(metrics, plots, models, split)

@@ -14,14 +14,17 @@ def main(
     picture: Path = Path("plots/data.png"),
     params: Path = Path("params.yaml"),
 ) -> None:
-    """Write the three parts, the manifest of every file, and the counts as JSON and picture."""
+    """Write the parts, a manifest of all files, samples, and figures as JSON and data sheet."""
     settings = load_params(params)
-    from pneumonia.data.datasheet import draw_counts
+    from pneumonia.data.datasheet import draw_datasheet
     from pneumonia.data.splitting import split_dataset
+    from pneumonia.progress import warn
 
-    figures = split_dataset(source, output, settings.data, settings.split, settings.seed)
+    figures, table = split_dataset(source, output, settings.data, settings.split, settings.seed)
     write_json(metrics, figures)
-    draw_counts(figures, picture)
+    draw_datasheet(figures, table, picture)
+    for text in figures["warnings"]:
+        warn(text)
 
 
 if __name__ == "__main__":

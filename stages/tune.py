@@ -19,11 +19,15 @@ def main(
     """Write the best hyperparameters, and every trial with its curves."""
     settings = load_params(params)
     from pneumonia.data.store import load_part
+    from pneumonia.shift import add_shifted
     from pneumonia.tuning import summarise, tune
 
+    judged = load_part(val)
+    if settings.tune.judge_on == "shifted":
+        judged = add_shifted(judged, settings.seed)
     search = tune(
         load_part(augmented),
-        load_part(val),
+        judged,
         settings.tune,
         settings.model,
         settings.train,

@@ -6,8 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from pneumonia.params import Params, load_params
+
+settings.register_profile("patient", deadline=None)  # timing never decides a test
+settings.load_profile("patient")
 
 MakeImages = Callable[..., Path]
 

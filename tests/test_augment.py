@@ -108,6 +108,15 @@ def test_brightness_adds_a_fraction_of_full_scale():
     assert tables[:, 100].tolist() == [151, 49]
 
 
+def test_the_share_of_inverted_copies_is_as_asked():
+    draws = np.random.default_rng(0).uniform(-1, 1, (2000, DRAWS))
+    tables = compose_tables(draws, Ranges(invert_share=0.25), np.zeros(2000))
+    inverted = tables[:, 0] == 255
+    assert abs(inverted.mean() - 0.25) < 0.03
+    np.testing.assert_array_equal(tables[inverted][0], np.arange(255, -1, -1))
+    np.testing.assert_array_equal(tables[~inverted][0], np.arange(256))
+
+
 def augment(folder: Path, images: np.ndarray, copies: int = 3, seed: int = 1) -> np.ndarray:
     labels = np.arange(len(images)) % 2
     augment_images(images, labels, folder, copies=copies, ranges=DEFAULTS, seed=seed)

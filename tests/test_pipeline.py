@@ -247,10 +247,10 @@ def test_predict_refuses_what_is_no_image(project: Project) -> None:
 def test_a_typo_in_a_parameter_stops_before_any_work(project: Project) -> None:
     params = project.root / "params.yaml"
     before, lock = params.read_text(), project.read("dvc.lock")
-    params.write_text(before.replace("patience:", "patiance:"))
+    params.write_text(before.replace("batch_size:", "bach_size:"))
     try:
         said = project.run("python", "stages/train.py", code=2)
-        assert "unknown key train.patiance" in said
+        assert "unknown key train.bach_size" in said
         assert "Traceback" not in said
         assert project.read("dvc.lock") == lock
     finally:

@@ -13,14 +13,18 @@ from pneumonia.model import build_model, load_model, save_model
 from pneumonia.params import ModelParams, TrainParams
 from pneumonia.training import (
     EpochCopies,
-    find_best_epoch,
     keep_epochs,
     train_model,
     weigh_classes,
 )
 
-SMALL = ModelParams(width=4, depth=1, dropout=0.3, learning_rate=0.01, weight_decay=0.01)
-RECIPE = TrainParams(epochs=3, batch_size=8, patience=3, class_balance=True)
+SMALL = ModelParams(
+    backbone="cnn", weights="none", normalisation="local",
+    width=4, depth=1, dropout=0.3, learning_rate=0.01, weight_decay=0.01,
+)  # fmt: skip
+RECIPE = TrainParams(
+    epochs=3, epoch_images=1, batch_size=8, class_balance=True, label_smoothing=0.0
+)
 
 
 def make_part(copies: int, count: int = 24) -> Part:
@@ -63,20 +67,20 @@ def test_same_bytes_twice_and_after_an_interruption(tmp_path: Path) -> None:
 def test_kept_epochs_give_their_own_predictions(tmp_path: Path) -> None:
     train(tmp_path / "w")
     model = shutil.copy(tmp_path / "w" / "model.keras", tmp_path / "model.keras")
-    history = pd.read_csv(tmp_path / "w" / "history.csv")
     keep_epochs(tmp_path / "w", tmp_path / "epochs")
     weights = sorted((tmp_path / "epochs").iterdir())
     assert [path.name for path in weights] == [f"00{n}.weights.h5" for n in (1, 2, 3)]
     images = make_part(1).images
     by_epoch = predict_epochs(Path(model), weights, images)
     assert by_epoch.shape == (3, 24)
-    best = predict_model(Path(model), images, batch_size=7)
-    np.testing.assert_allclose(by_epoch[find_best_epoch(history) - 1], best, atol=1e-6)
+    last = predict_model(Path(model), images, batch_size=7)
+    np.testing.assert_allclose(by_epoch[-1], last, atol=1e-6)
 
 
 def test_epochs_read_their_copy_in_their_own_order() -> None:
     part = Part(np.arange(40, dtype="uint8").reshape(40, 1, 1), np.tile(np.arange(10) % 2, 4))
-    data = EpochCopies(part, 4, 3, balance=False, seed=1)
+    recipe = RECIPE.model_copy(update={"batch_size": 3, "class_balance": False})
+    data = EpochCopies(part, 4, recipe, seed=1)
     for epoch in range(6):
         data.set_epoch(epoch)
         seen = np.concatenate([data[batch][0] for batch in range(len(data))]).ravel()
@@ -85,6 +89,17 @@ def test_epochs_read_their_copy_in_their_own_order() -> None:
     first = data[0][0].copy()
     data.set_epoch(4)
     assert not np.array_equal(first, data[0][0])
+
+
+def test_an_epoch_of_a_small_set_passes_through_several_copies() -> None:
+    part = Part(np.arange(40, dtype="uint8").reshape(40, 1, 1), np.tile(np.arange(10) % 2, 4))
+    data = EpochCopies(part, 4, RECIPE.model_copy(update={"epoch_images": 25}), seed=1)
+    seen = []
+    for epoch in range(4):
+        data.set_epoch(epoch)
+        seen += [image for batch in range(len(data)) for image in data[batch][0].ravel()]
+    assert len(seen) == 4 * 30
+    assert sorted(seen) == sorted(3 * list(range(40)))
 
 
 def test_classes_weigh_the_same() -> None:

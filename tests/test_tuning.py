@@ -21,6 +21,7 @@ def settings(**changes: Any) -> TuneParams:
         "max_trials": 3,
         "epochs": 1,
         "objective": "auc",
+        "judge_on": "clean",
         "space": SPACE,
     }
     return TuneParams(**(values | changes))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pneumonia import cli_data, cli_evaluate, cli_pages
+from pneumonia import cli_data, cli_evaluate, cli_pages, cli_reproduce
 from pneumonia.errors import run
 
 main = typer.Typer(
@@ -18,6 +18,7 @@ main = typer.Typer(
 main.add_typer(cli_data.app, name="data")
 main.command()(cli_evaluate.compare)
 main.command()(cli_evaluate.evaluate)
+main.command("reproduce")(cli_reproduce.reproduce)
 main.command()(cli_pages.explain)
 main.command()(cli_pages.report)
 
@@ -50,10 +51,10 @@ def sync(params: Path = Path("params.yaml")) -> None:
 @main.command()
 def ui(port: int = 5000) -> None:
     """Open the MLflow user interface on this machine: http://127.0.0.1:PORT."""
-    from pneumonia.tracking import ui_command
+    from pneumonia.tracking import ui_command, ui_store
 
     command = ui_command(os.environ, port)
-    os.execvp(command[0], command)
+    os.execvpe(command[0], command, os.environ | {"MLFLOW_BACKEND_STORE_URI": ui_store(os.environ)})
 
 
 def app() -> None:

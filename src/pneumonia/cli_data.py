@@ -7,16 +7,46 @@ import typer
 
 app = typer.Typer(help="Bring image sets into the project.", no_args_is_help=True)
 
+RAW = Path("data/raw")
+CACHE = Path(".cache/fetch")
+REPLACE = typer.Option(help="Take the place of a set of that name.")
+
 
 @app.command("import")
 def import_data(
     name: Annotated[str, typer.Argument(help="Name of the data set: letters, digits, . _ -")],
-    path: Annotated[Path, typer.Argument(help="Folder CLASS/FILE or SPLIT/CLASS/FILE.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder CLASS/FILE or SPLIT/CLASS/FILE or with manifest.csv; CSV file; "
+            "MedMNIST .npz; zip or tar of these."
+        ),
+    ],
     link: Annotated[bool, typer.Option(help="Hard-link files instead of copying them.")] = False,
-    replace: Annotated[bool, typer.Option(help="Take the place of a set of that name.")] = False,
+    replace: Annotated[bool, REPLACE] = False,
 ) -> None:
     """Copy images to data/raw/NAME and track them with DVC."""
-    from pneumonia.data.importing import import_folder
+    from pneumonia.data import importing
 
-    summary = import_folder(name, path, Path("data/raw"), link=link, replace=replace)
-    typer.echo(summary)
+    typer.echo(importing.import_data(name, path, RAW, link=link, replace=replace))
+
+
+@app.command()
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="chest_xray, pneumoniamnist, pneumoniamnist-64, -128 or -224.")
+    ],
+    url: Annotated[
+        str | None, typer.Option(help="Another address of the same file, such as a mirror.")
+    ] = None,
+    checksum: Annotated[
+        str | None, typer.Option(help="md5:DIGITS or sha256:DIGITS that the file must have.")
+    ] = None,
+    replace: Annotated[bool, REPLACE] = False,
+) -> None:
+    """Download a public data set from its publisher, check it, and import it as data/raw/NAME."""
+    from pneumonia.data import fetching, importing
+
+    file = fetching.fetch(fetching.choose_download(name, url, checksum), CACHE)
+    typer.echo(importing.import_data(name, file, RAW, link=False, replace=replace))
+    file.unlink()

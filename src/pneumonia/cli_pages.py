@@ -14,8 +14,8 @@ def report(
     """Write the report of the result in this folder, with its commit and hash of dvc.lock."""
     from pneumonia.evaluation.facts import ResultPaths, gather_facts
     from pneumonia.evaluation.page import write_report
+    from pneumonia.origin import describe_result
     from pneumonia.params import load_params
-    from pneumonia.provenance import describe_result
 
     facts = gather_facts(ResultPaths(), load_params(params).model_dump(exclude={"tracking"}))
     write_report(output, facts, describe_result(Path.cwd(), os.environ))

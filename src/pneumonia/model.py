@@ -11,6 +11,8 @@ from typing import Any
 
 import keras
 
+from pneumonia.backbones import build_backbone, load_matching_weights
+from pneumonia.errors import InputError
 from pneumonia.files import atomic
 from pneumonia.params import ModelParams
 
@@ -19,11 +21,11 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> keras.Model:
-    """A residual CNN with its preprocessing inside, initialised from `seed`.
+    """A network with its preprocessing inside, initialised from `seed`.
 
     Takes uint8 images (N, any height, any width), gives float32 P(pneumonia) (N, 1). Images are
-    padded to a square, resized to `image_size` and normalised locally, so that exposure, contrast
-    and borders carry over little. After He et al., arXiv 1512.03385.
+    padded to a square, resized to `image_size` and normalised, so that exposure, contrast and
+    borders carry over little. Raises InputError where `weights` cannot be had.
     """
     keras.utils.clear_session()  # layer names start anew, so that the saved bytes are the same
     keras.utils.set_random_seed(seed)
@@ -32,19 +34,49 @@ def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> ker
     x = keras.layers.Resizing(
         image_size, image_size, pad_to_aspect_ratio=True, antialias=True, name="resize"
     )(x)
-    x = _normalise_locally(x, window=image_size // 4 | 1)
+    x = _normalise(x, hyperparameters.normalisation, window=image_size // 4 | 1)
+    build_features = _build_cnn if hyperparameters.backbone == "cnn" else build_backbone
+    x = build_features(x, hyperparameters)
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+    x = keras.layers.Dropout(hyperparameters.dropout, seed=seed, name="dropout")(x)
+    probability = keras.layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(
+        x
+    )
+    model = keras.Model(images, probability, name="pneumonia")
+    if hyperparameters.weights not in ("none", "imagenet"):
+        load_matching_weights(model, Path(hyperparameters.weights))
+    return model
+
+
+def _build_cnn(x: Any, hyperparameters: ModelParams) -> Any:
+    """A residual CNN after He et al., arXiv 1512.03385: a stem, then blocks that halve it."""
     width = hyperparameters.width
     x = _convolve(x, width, "stem", kernel=5, stride=2)
     for block in range(hyperparameters.depth):
         x = _convolve(x, width * 2**block, f"block{block + 1}")
         x = keras.layers.MaxPooling2D(padding="same", name=f"block{block + 1}_pool")(x)
         x = _add_residual(x, width * 2**block, f"block{block + 1}_residual")
-    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
-    x = keras.layers.Dropout(hyperparameters.dropout, seed=seed, name="dropout")(x)
-    probability = keras.layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(
-        x
-    )
-    return keras.Model(images, probability, name="pneumonia")
+    return x
+
+
+def _normalise(x: Any, kind: str, window: int) -> Any:
+    """Grey values (N, H, W, 1) as float32 (N, H, W, 1 or 2), about 0 with a spread of about 1.
+
+    none: scaled alone; image: by the mean and deviation of the image; local: by those of a square
+    about each pixel; both: image and local as two channels. Pyright does not know the arithmetic
+    of Keras tensors.
+    """
+    if kind == "none":
+        return keras.layers.Rescaling(1 / 64, offset=-2, name="scale")(x)
+    channels = []
+    if kind in ("image", "both"):
+        standardise = keras.layers.GroupNormalization(
+            1, epsilon=NOISE_VARIANCE, center=False, scale=False, name="standardise"
+        )
+        channels.append(standardise(x))
+    if kind in ("local", "both"):
+        channels.append(_normalise_locally(x, window))
+    return keras.layers.Concatenate(name="channels")(channels) if kind == "both" else channels[0]
 
 
 def _normalise_locally(x: Any, window: int) -> Any:
@@ -62,7 +94,7 @@ def _normalise_locally(x: Any, window: int) -> Any:
 
     mean = average(x, "local_mean")
     variance = average(keras.ops.square(x), "local_square") - keras.ops.square(mean)
-    positive: Any = keras.ops.relu(variance)
+    positive = keras.layers.ReLU(name="local_variance")(variance)
     return (x - mean) / keras.ops.sqrt(positive + NOISE_VARIANCE)
 
 
@@ -107,7 +139,16 @@ def _number_shared_objects(config: str) -> str:
 
 
 def load_model(path: Path) -> keras.Model:
-    """Load a `.keras` file in safe mode, without its optimizer."""
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    """Load a `.keras` file in safe mode, without its optimizer.
+
+    Raises InputError where it is no such file, or holds code or layers that Keras does not know.
+    """
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"{path} does not load in Keras's safe mode ({reason}): retrain it"
+        ) from None
     assert isinstance(model, keras.Model)
     return model

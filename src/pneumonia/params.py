@@ -11,6 +11,7 @@ from ruamel.yaml import YAML, YAMLError
 from pneumonia.errors import InputError
 
 Label = Annotated[int, Field(ge=0, le=1)]
+Window = Annotated[list[float], Field(min_length=2, max_length=2)]
 Share = Annotated[float, Field(ge=0.01, le=0.5)]
 
 
@@ -25,13 +26,43 @@ class DataParams(Section):
     classes: Annotated[dict[str, Label], Field(min_length=2)]
     image_size: Annotated[int, Field(ge=16, le=512)]
     keep_aspect: bool
+    ct_window: Window | None
+    frames: Literal["first", "middle", "all"]
+    min_size: Annotated[int, Field(ge=1, le=4096)]
+    max_pixels: Annotated[int, Field(ge=1, le=2**26)]
+    on_bad_image: Literal["skip", "fail"]
+    max_skipped_share: Annotated[float, Field(ge=0, le=1)]
+
+    @model_validator(mode="after")
+    def check_window(self) -> "DataParams":
+        if self.ct_window and not self.ct_window[1] > 0:
+            raise ValueError("has a ct_window without a width above 0")
+        return self
 
 
 class SplitParams(Section):
     group_pattern: str
+    group_by: Literal["patient", "name"]
+    strategy: Literal["stratified", "hashed"]
+    near_duplicates: bool
+    near_distance: Annotated[int, Field(ge=0, le=16)]
     keep_published: bool
+    repair_published: bool
+    folds: Annotated[int, Field(ge=0, le=20)]
+    fold: Annotated[int, Field(ge=0, le=19)]
     val_share: Share
     test_share: Share
+
+    @model_validator(mode="after")
+    def check_folds(self) -> "SplitParams":
+        if self.folds == 1:
+            raise ValueError("has folds: 1, but folds must be 0, or 2 to 20")
+        if self.fold >= max(self.folds, 1):
+            last = max(self.folds - 1, 0)
+            raise ValueError(
+                f"has fold: {self.fold}, but with folds: {self.folds} it is 0 to {last}"
+            )
+        return self
 
 
 class AugmentParams(Section):
@@ -44,9 +75,13 @@ class AugmentParams(Section):
     brightness_range: Annotated[float, Field(ge=0, le=1)]
     contrast_range: Annotated[float, Field(ge=0, le=0.9)]
     gamma_range: Annotated[float, Field(ge=0, le=3)]
+    invert_share: Annotated[float, Field(ge=0, le=1)]
 
 
 class ModelParams(Section):
+    backbone: Literal["cnn", "efficientnetv2b0", "densenet121", "mobilenetv3small"]
+    weights: Annotated[str, Field(min_length=1)]
+    normalisation: Literal["none", "image", "local", "both"]
     width: Annotated[int, Field(ge=4, le=256)]
     depth: Annotated[int, Field(ge=1, le=6)]
     dropout: Annotated[float, Field(ge=0, le=0.9)]
@@ -72,7 +107,8 @@ class TuneParams(Section):
     max_trials: Annotated[int, Field(ge=1, le=1000)] | None
     epochs: Annotated[int, Field(ge=1, le=1000)]
     objective: Literal["auc", "loss"]
-    space: dict[str, Annotated[list[int | float], Field(min_length=1)] | Interval]
+    judge_on: Literal["clean", "shifted"]
+    space: dict[str, Annotated[list[int | float | str], Field(min_length=1)] | Interval]
 
     @model_validator(mode="after")
     def check_space(self) -> "TuneParams":
@@ -84,9 +120,10 @@ class TuneParams(Section):
 
 class TrainParams(Section):
     epochs: Annotated[int, Field(ge=1, le=1000)]
+    epoch_images: Annotated[int, Field(ge=1, le=1_000_000)]
     batch_size: Annotated[int, Field(ge=1, le=4096)]
-    patience: Annotated[int, Field(ge=1, le=1000)]
     class_balance: bool
+    label_smoothing: Annotated[float, Field(ge=0, le=0.5)]
 
 
 class EvaluateParams(Section):
@@ -94,7 +131,7 @@ class EvaluateParams(Section):
     target_sensitivity: Annotated[float, Field(ge=0.5, le=1)]
     target_specificity: Annotated[float, Field(ge=0.5, le=1)]
     false_negative_cost: Annotated[float, Field(ge=0.01, le=1000)]
-    calibration: Literal["temperature", "isotonic", "none"]
+    calibration: Literal["temperature", "platt", "isotonic", "none"]
     fit_on: Literal["clean", "shifted"]
     bootstrap_draws: Annotated[int, Field(ge=100, le=100_000)]
     confidence: Annotated[float, Field(ge=0.5, le=0.999)]
@@ -215,6 +252,8 @@ def describe_allowed(kind: Any, metadata: list[Any]) -> str:
         return "a list of numbers, or min, max and log"
     if options and all(get_origin(option) for option in options):
         return " or ".join(describe_allowed(option, []) for option in options)
+    if kind == get_args(Window)[0]:
+        return "a list [centre, width] of two numbers"
     if get_origin(kind) is list:
         return "a list, each " + describe_allowed(*_unwrap(get_args(kind)[0]))
     if get_origin(kind) is Literal:

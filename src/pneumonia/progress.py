@@ -24,3 +24,10 @@ def announce(text: str) -> None:
     console = Console(stderr=True)
     if console.is_terminal:
         console.print(text, highlight=False, markup=False)
+
+
+def warn(text: str) -> None:
+    """Show a warning line on standard error, on a terminal or not."""
+    from rich.console import Console
+
+    Console(stderr=True, soft_wrap=True).print(f"warning: {text}", highlight=False, markup=False)

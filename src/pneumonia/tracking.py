@@ -11,12 +11,15 @@ from typing import Any
 
 import pandas as pd
 
+from pneumonia.credentials import take_credentials
 from pneumonia.errors import InputError
 from pneumonia.files import hash_file, read_json
 from pneumonia.params import Params, TrackingParams
+from pneumonia.provenance import describe_machine, hash_results
 
 MODEL_TAG, EVALUATION_TAG, SOURCE_TAG = "model_sha256", "evaluation_sha256", "source"
-QUICK_FAILURE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+QUICK_FAILURE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+NO_PICKLE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
 REQUIREMENTS = ("tensorflow", "keras", "numpy", "h5py")
 
 
@@ -48,18 +51,18 @@ def connect(experiment: str, environ: Mapping[str, str]) -> str:
     Database and experiment are made under a lock, since MLflow's migrations cannot run twice at
     once. Runs whose process is gone are marked KILLED. Raises InputError where no server answers.
     """
-    for name, value in QUICK_FAILURE.items():
-        os.environ.setdefault(name, value)
+    os.environ.update(NO_PICKLE)
     import filelock
     import mlflow
 
-    root, uri = find_root(environ), environ.get("MLFLOW_TRACKING_URI")
+    root = find_root(environ)
+    uri = take_credentials(environ.get("MLFLOW_TRACKING_URI", ""), os.environ)
     mlflow.set_tracking_uri(uri or f"sqlite:///{root / 'mlflow.db'}")
     cache = root / ".cache"
     cache.mkdir(exist_ok=True)
-    with filelock.FileLock(cache / "mlflow.lock"):
+    with filelock.FileLock(cache / "mlflow.lock"), fail_quickly():
         try:
-            identity = _ensure_experiment(experiment, None if uri else root / "mlartifacts")
+            identity = ensure_experiment(experiment, None if uri else root / "mlartifacts")
             sweep_stale_runs(identity)
         except mlflow.MlflowException as error:
             reason = str(error).split("\n")[0][:200]
@@ -70,13 +73,32 @@ def connect(experiment: str, environ: Mapping[str, str]) -> str:
     return identity
 
 
-def _ensure_experiment(name: str, artifacts: Path | None) -> str:
+@contextmanager
+def fail_quickly() -> Iterator[None]:
+    """Learn within a minute that no server answers; later on MLflow may wait for a busy one."""
+    added = {name: value for name, value in QUICK_FAILURE.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def ensure_experiment(name: str, artifacts: Path | None) -> str:
+    """The experiment's id; it is made, with this folder or the server's own, if there is none."""
     import mlflow
 
-    known = mlflow.get_experiment_by_name(name)
-    if known:
+    try:
+        if known := mlflow.get_experiment_by_name(name):
+            return known.experiment_id
+        return mlflow.create_experiment(name, artifacts.as_uri() if artifacts else None)
+    except mlflow.MlflowException as error:
+        made = error.error_code == "RESOURCE_ALREADY_EXISTS"  # by another machine in the meantime
+        known = mlflow.get_experiment_by_name(name) if made else None
+        if not known:
+            raise
         return known.experiment_id
-    return mlflow.create_experiment(name, artifacts.as_uri() if artifacts else None)
 
 
 def _hide_password(text: str) -> str:
@@ -121,6 +143,7 @@ def describe_source(environ: Mapping[str, str], manifest: Path, data_name: str) 
         "git_commit": git.stdout.strip() or "none",
         "data_name": data_name,
         "data_sha256": hash_file(manifest),
+        **{f"machine.{key}": value for key, value in describe_machine().items()},
     }
     if name := environ.get("DVC_EXP_NAME"):
         tags |= {
@@ -137,6 +160,7 @@ def log_parameters(parameters: dict[str, Any], hyperparameters: dict[str, Any]) 
 
     flat = flatten(parameters) | {f"best.{key}": value for key, value in hyperparameters.items()}
     mlflow.log_params({key: str(value) for key, value in flat.items()})
+    mlflow.log_dict(parameters, "params.json")
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -227,6 +251,7 @@ def log_evaluation(files: ResultFiles, with_images: bool) -> None:
         mlflow.log_artifact(str(picture), "plots")
     mlflow.log_artifact(str(files.evaluation), "metrics")
     mlflow.log_artifact(str(files.card))
+    mlflow.log_dict(hash_results(files.evaluation.parent.parent), "results.json")
     if with_images:
         mlflow.log_artifact(str(files.cases))
     mlflow.set_tag(EVALUATION_TAG, hash_file(files.evaluation))
@@ -330,9 +355,19 @@ def sync_workspace(params: Params, environ: Mapping[str, str]) -> str:
 
 
 def ui_command(environ: Mapping[str, str], port: int) -> list[str]:
-    """The command that serves MLflow's pages, to this machine only."""
+    """The command that serves MLflow's pages, to this machine only.
+
+    Raises InputError where a server has them already. The store's address may hold a password, so
+    it goes by MLFLOW_BACKEND_STORE_URI (see `ui_store`), not where every process can read it.
+    """
+    store = ui_store(environ)
+    if store.startswith("http"):
+        address = take_credentials(store, {})
+        raise InputError(f"{address} serves MLflow's pages already: open it in a browser")
+    return ["mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+
+
+def ui_store(environ: Mapping[str, str]) -> str:
+    """Where the runs lie that MLflow's pages show."""
     root = find_root(environ)
-    store = environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
-    return [
-        "mlflow", "ui", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port),
-    ]  # fmt: skip
+    return environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"

@@ -1,5 +1,7 @@
 """Fitting one model: batches from the augmented copies, one-cycle schedule, every epoch kept.
 
+The model is that of the last epoch, where the learning rate has come down to 0: choosing the epoch
+by its validation loss gave a worse one under shift (docs/model.md).
 After each epoch the weights, the optimizer and the curves are on disk under `work`; an interrupted
 training goes on from there and ends with the same bytes as an uninterrupted one.
 """
@@ -27,25 +29,29 @@ Report = Callable[[pd.DataFrame], None]
 
 
 class EpochCopies(keras.utils.PyDataset):
-    """Batches (images uint8 B x H x W, labels float32 B x 1, weights float32 B) of one copy.
+    """Batches (images uint8 B x H x W, labels float32 B x 1, weights float32 B) of some copies.
 
-    Epoch e reads copy e modulo copies, in an order drawn from (seed, e) alone.
+    An epoch passes through as many copies as hold `epoch_images`, one after the other and round
+    about, each in an order drawn from (seed, epoch) alone: small sets get enough steps as well.
     """
 
-    def __init__(self, part: Part, copies: int, batch_size: int, balance: bool, seed: int) -> None:
+    def __init__(self, part: Part, copies: int, settings: TrainParams, seed: int) -> None:
         super().__init__()
         self.images, self.labels = part.images, as_targets(part.labels)
-        self.copies, self.batch_size, self.seed = copies, batch_size, seed
+        self.copies, self.batch_size, self.seed = copies, settings.batch_size, seed
         self.count = len(part.labels) // copies
-        self.weights = weigh_classes(part.labels) if balance else np.ones(len(part.labels), "f4")
+        self.passes = math.ceil(settings.epoch_images / self.count)
+        ones = np.ones(len(part.labels), "f4")
+        self.weights = weigh_classes(part.labels) if settings.class_balance else ones
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
-        self.order = order + (epoch % self.copies) * self.count
+        rng = np.random.default_rng([self.seed, epoch])
+        copies = (epoch * self.passes + np.arange(self.passes)) % self.copies
+        self.order = np.concatenate([rng.permutation(self.count) + c * self.count for c in copies])
 
     def __len__(self) -> int:
-        return math.ceil(self.count / self.batch_size)
+        return math.ceil(len(self.order) / self.batch_size)
 
     def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rows = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
@@ -63,7 +69,9 @@ def weigh_classes(labels: np.ndarray) -> np.ndarray:
     return (len(labels) / (2 * np.maximum(counts, 1)))[labels].astype("float32")
 
 
-def compile_model(model: keras.Model, hyperparameters: ModelParams, steps: int) -> None:
+def compile_model(
+    model: keras.Model, hyperparameters: ModelParams, settings: TrainParams, steps: int
+) -> None:
     """AdamW with a learning rate that rises for a fifth of the steps, then falls to 0.
 
     Source: Smith and Topin, Super-Convergence, arXiv 1708.07120 (one cycle).
@@ -81,7 +89,7 @@ def compile_model(model: keras.Model, hyperparameters: ModelParams, steps: int) 
     )
     model.compile(
         optimizer=optimizer,
-        loss="binary_crossentropy",
+        loss=keras.losses.BinaryCrossentropy(label_smoothing=settings.label_smoothing),
         metrics=[  # unlike the loss that is descended, these are not weighted by class
             keras.metrics.BinaryCrossentropy(name="entropy"),
             keras.metrics.BinaryAccuracy(name="accuracy"),
@@ -92,14 +100,14 @@ def compile_model(model: keras.Model, hyperparameters: ModelParams, steps: int) 
 
 
 class EpochLog(keras.callbacks.Callback):
-    """Keeps curves, weights and optimizer of every epoch; stops after `patience` epochs in vain.
+    """Keeps curves, weights and optimizer of every epoch.
 
     The history file is written last: an epoch that it names has all else on disk.
     """
 
-    def __init__(self, work: Path, patience: int, data: EpochCopies, report: Report) -> None:
+    def __init__(self, work: Path, data: EpochCopies, report: Report) -> None:
         super().__init__()
-        self.work, self.patience, self.data, self.report = work, patience, data, report
+        self.work, self.data, self.report = work, data, report
         self.history = read_history(work)
 
     @property
@@ -121,8 +129,6 @@ class EpochLog(keras.callbacks.Callback):
         (self.work / STATE.format(epoch)).unlink(missing_ok=True)
         self.report(self.history)
         announce(describe_epoch(epoch + 1, (self.params or {}).get("epochs"), logs or {}))
-        if epoch + 1 - find_best_epoch(self.history) >= self.patience:
-            self.network.stop_training = True
 
 
 def describe_epoch(epoch: int, epochs: int | None, logs: dict[str, float]) -> str:
@@ -167,12 +173,6 @@ def read_history(work: Path) -> pd.DataFrame:
     return pd.read_csv(path) if path.exists() else pd.DataFrame()
 
 
-def find_best_epoch(history: pd.DataFrame) -> int:
-    """The epoch (from 1) with the lowest validation loss."""
-    val = history[history["part"] == "val"]
-    return int(val["epoch"].iloc[val["loss"].argmin()])
-
-
 def train_model(
     hyperparameters: ModelParams,
     image_size: int,
@@ -185,33 +185,30 @@ def train_model(
     work: Path,
     report: Report = lambda _history: None,
 ) -> tuple[keras.Model, pd.DataFrame]:
-    """Train from scratch, or from the last epoch found in `work`; gives the best epoch's model.
+    """Train from scratch, or from the last epoch found in `work`; gives the last epoch's model.
 
     `train` holds `copies` versions of each image, copy-major (copies*N, H, W); `val` one. `report`
     gets the history after each epoch. The history has two rows an epoch (see `read_history`).
     """
     model = build_model(hyperparameters, image_size, seed)
-    data = EpochCopies(train, copies, settings.batch_size, settings.class_balance, seed)
-    compile_model(model, hyperparameters, steps=settings.epochs * len(data))
-    log = EpochLog(work, settings.patience, data, report)
+    data = EpochCopies(train, copies, settings, seed)
+    compile_model(model, hyperparameters, settings, steps=settings.epochs * len(data))
+    log = EpochLog(work, data, report)
     done = int(log.history["epoch"].max()) if len(log.history) else 0
     if done:
         model.load_weights(work / STATE.format(done))
         data.set_epoch(done)
-    if not done or done - find_best_epoch(log.history) < settings.patience:
-        model.fit(
-            data,
-            validation_data=(np.asarray(val.images), as_targets(val.labels)),
-            validation_batch_size=256,
-            epochs=settings.epochs,
-            initial_epoch=done,
-            shuffle=False,
-            verbose=0,  # pyright: ignore[reportArgumentType]
-            callbacks=[log],
-        )
-    best = build_model(hyperparameters, image_size, seed)
-    best.load_weights(work / WEIGHTS.format(find_best_epoch(log.history)))
-    return best, log.history
+    model.fit(
+        data,
+        validation_data=(np.asarray(val.images), as_targets(val.labels)),
+        validation_batch_size=256,
+        epochs=settings.epochs,
+        initial_epoch=done,
+        shuffle=False,
+        verbose=0,  # pyright: ignore[reportArgumentType]
+        callbacks=[log],
+    )
+    return keras.Model(model.inputs, model.outputs, name=model.name), log.history
 
 
 def keep_epochs(work: Path, folder: Path) -> None:
@@ -224,10 +221,12 @@ def keep_epochs(work: Path, folder: Path) -> None:
 
 
 def summarise(history: pd.DataFrame, parameters: int) -> dict[str, Any]:
-    """The best epoch, its validation figures and the number of the model's parameters."""
-    best = find_best_epoch(history)
-    val = history[(history["part"] == "val") & (history["epoch"] == best)].iloc[0]
-    figures = {f"val_{name}": float(val[name]) for name in ("loss", "accuracy", "auc")}
-    return {"best_epoch": best, "epochs": int(history["epoch"].max()), **figures} | {
-        "parameters": parameters
-    }
+    """The number of epochs, the last one's validation figures, the number of parameters."""
+    figures = {f"val_{name}": value for name, value in last_figures(history).items()}
+    return {"epochs": int(history["epoch"].max()), **figures, "parameters": parameters}
+
+
+def last_figures(history: pd.DataFrame) -> dict[str, float]:
+    """Loss, accuracy and AUC on validation images after the last epoch."""
+    last = history[history["part"] == "val"].sort_values("epoch").iloc[-1]
+    return {name: float(last[name]) for name in ("loss", "accuracy", "auc")}

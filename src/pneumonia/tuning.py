@@ -20,9 +20,9 @@ from pneumonia.data.store import Part
 from pneumonia.errors import InputError
 from pneumonia.params import Interval, ModelParams, TrainParams, TuneParams
 from pneumonia.progress import announce
-from pneumonia.training import find_best_epoch, train_model
+from pneumonia.training import last_figures, train_model
 
-Space = dict[str, list[int | float] | Interval]
+Space = dict[str, list[int | float | str] | Interval]
 CURVE_COLUMNS = ["trial", "epoch", "part", "loss", "accuracy", "auc"]
 
 
@@ -39,7 +39,8 @@ def build_space(space: Space, default: ModelParams) -> keras_tuner.HyperParamete
             hyperparameters.Float(name, low, high, sampling=sampling, default=value)
         else:
             choices = sorted({type(value)(choice) for choice in (*values, value)})
-            hyperparameters.Choice(name, choices, ordered=True, default=value)
+            ordered = not isinstance(value, str)
+            hyperparameters.Choice(name, choices, ordered=ordered, default=value)
     return hyperparameters
 
 
@@ -117,9 +118,7 @@ class TrialRunner(keras_tuner.Tuner):
             raise keras_tuner.errors.FatalError(str(error)) from error
         if history["loss"].isna().any():
             raise keras_tuner.errors.FailedTrialError("the loss is not finite")
-        val = history[history["part"] == "val"].set_index("epoch")
-        best = find_best_epoch(history)
-        return {f"val_{name}": float(val[name][best]) for name in ("loss", "accuracy", "auc")}
+        return {f"val_{name}": value for name, value in last_figures(history).items()}
 
     def on_trial_end(self, trial: Any) -> None:
         super().on_trial_end(trial)
@@ -166,7 +165,7 @@ def tune(
     oracle = build_oracle(settings, seed, build_space(settings.space, default))
 
     def fit(hyperparameters: ModelParams, epochs: int, folder: Path) -> pd.DataFrame:
-        trial_recipe = recipe.model_copy(update={"epochs": epochs, "patience": epochs})
+        trial_recipe = recipe.model_copy(update={"epochs": epochs})
         _, history = train_model(
             hyperparameters, image_size, train, val, trial_recipe,
             copies=copies, seed=seed, work=folder,

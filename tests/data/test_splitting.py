@@ -1,6 +1,7 @@
 """From a folder to three parts on disk, by the real stage script."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,11 +14,25 @@ import pytest
 from pneumonia.data.splitting import split_dataset
 from pneumonia.data.store import load_manifest, load_part, part_groups
 from pneumonia.errors import InputError
+from pneumonia.files import hash_file
 from pneumonia.params import Params
 
+STAGE = [sys.executable, "stages/split.py"]
 
-def run_split(params: Params, root: Path, output: Path) -> dict:
-    return split_dataset(root, output, params.data, params.split, params.seed)
+
+def run_split(params: Params, root: Path, output: Path, **split: object) -> dict:
+    chosen = params.split.model_copy(update=split)
+    return split_dataset(root, output, params.data, chosen, params.seed)[0]
+
+
+def name_outputs(out: Path) -> list[str]:
+    return ["--output", str(out), "--metrics", str(out / "m.json"), "--picture", str(out / "p.png")]
+
+
+def hash_outputs(out: Path) -> dict[str, str]:
+    """Every file below the folder, hidden ones as well."""
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    return {path.relative_to(out).as_posix(): hash_file(path) for path in files}
 
 
 def test_parts_and_manifest_agree(params: Params, make_images, tmp_path: Path) -> None:
@@ -36,7 +51,7 @@ def test_parts_and_manifest_agree(params: Params, make_images, tmp_path: Path) -
 
 
 def test_bad_files_are_left_out_and_listed(params: Params, make_images, tmp_path: Path) -> None:
-    root = make_images(patients=6)
+    root = make_images(patients=8)
     first = next((root / "NORMAL").iterdir())
     cv2.imwrite(str(root / "NORMAL" / "whole.jpg"), cv2.imread(str(first)))
     whole = (root / "NORMAL" / "whole.jpg").read_bytes()
@@ -48,7 +63,10 @@ def test_bad_files_are_left_out_and_listed(params: Params, make_images, tmp_path
     assert set(figures["left_out_files"]) == {
         "NORMAL/text.png", "NORMAL/cut.jpg", "NORMAL/empty.png",
     }  # fmt: skip
-    assert figures["used"] == 24
+    assert figures["used"] == 32
+    assert figures["reasons"] == {
+        "not an image": 1, "cannot be decoded": 1, "the file is empty": 1,
+    }  # fmt: skip
 
 
 def test_equal_pictures_are_on_one_side(params: Params, make_images, tmp_path: Path) -> None:
@@ -60,6 +78,136 @@ def test_equal_pictures_are_on_one_side(params: Params, make_images, tmp_path: P
     figures = run_split(params, root, tmp_path / "out")
     assert figures["duplicates"] == 5
     assert figures["reasons"] == {"the same picture has both labels": 2}
+
+
+def test_near_copies_are_on_one_side_and_listed(
+    params: Params, make_images, tmp_path: Path
+) -> None:
+    root = make_images(patients=12, images=1)
+    pictures = sorted((root / "NORMAL").iterdir())
+    for number, picture in enumerate(pictures[:6]):
+        copy = root / "NORMAL" / f"patient9{number:02d}_0.jpg"
+        cv2.imwrite(str(copy), cv2.imread(str(picture)), [cv2.IMWRITE_JPEG_QUALITY, 70])
+    shutil.copy(root / "NORMAL" / "patient905_0.jpg", root / "PNEUMONIA" / "patient999_0.jpg")
+    figures = run_split(params, root, tmp_path / "out")
+    assert figures["near_copies"]["pairs"] == figures["near_copies"]["files"] / 2 == 6
+    assert figures["joined_patients"] == 5
+    assert figures["reasons"] == {
+        "the same picture has both labels": 2, "nearly the same picture has both labels": 1,
+    }  # fmt: skip
+    manifest = load_manifest(tmp_path / "out" / "manifest.csv").set_index("path")
+    copy = manifest.loc["NORMAL/patient900_0.jpg"]
+    assert copy["duplicate_of"] == "NORMAL/patient0000_0.png"
+    assert copy["patient"] == "patient900"
+    assert copy["group"] == manifest.loc[copy["duplicate_of"], "group"]
+    assert copy["split"] == manifest.loc[copy["duplicate_of"], "split"]
+    apart = run_split(params, root, tmp_path / "apart", near_duplicates=False)
+    assert apart["near_copies"]["pairs"] == apart["joined_patients"] == 0
+
+
+def publish(root: Path) -> Path:
+    """Half of each class as train, half as test, and one patient of the test part in both."""
+    for folder in list(root.iterdir()):
+        for number, file in enumerate(sorted(folder.iterdir())):
+            part = "train" if number < len(list(folder.parent.rglob("*.png"))) // 4 else "test"
+            target = root / part / folder.name
+            target.mkdir(parents=True, exist_ok=True)
+            file.rename(target / file.name)
+        folder.rmdir()
+    moved = max((root / "test" / "NORMAL").iterdir())
+    moved.rename(root / "train" / "NORMAL" / moved.name)
+    return root
+
+
+def test_a_leaking_published_split_is_told_and_mended(make_images, tmp_path: Path, params) -> None:
+    root, out = publish(make_images(patients=12)), tmp_path / "out"
+    command = [*STAGE, str(root), *name_outputs(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("warning: the published split has on two sides 1 patients, 0 eq")
+    figures = json.loads((out / "m.json").read_text())
+    assert figures["published"]["patients"] == 1
+    assert figures["published"]["repaired"]
+    assert "repaired" in figures["warnings"][0]
+    manifest = load_manifest(out / "manifest.csv")
+    left = manifest[manifest["reason"] != ""]
+    assert (left["published"] == "train").all()
+    assert len(left) == 1
+    kept = run_split(params, root, tmp_path / "kept", repair_published=False)
+    assert kept["left_out"] == 0
+    assert "not repaired" in kept["warnings"][0]
+    anew = run_split(params, root, tmp_path / "anew", keep_published=False)
+    assert anew["left_out"] == 0
+    assert "carved anew" in anew["warnings"][0]
+
+
+def test_each_fold_tests_other_patients(params: Params, make_images, tmp_path: Path) -> None:
+    root, tested = make_images(patients=9), []
+    for fold in range(3):
+        out = tmp_path / str(fold)
+        run_split(params, root, out, folds=3, fold=fold)
+        manifest = load_manifest(out / "manifest.csv")
+        tested += manifest.loc[manifest["split"] == "test", "path"].tolist()
+    assert sorted(tested) == sorted(manifest["path"])
+    published = publish(make_images("published", patients=9))
+    with pytest.raises(InputError, match=r"set split\.keep_published: false"):
+        run_split(params, published, tmp_path / "out", folds=3)
+    run_split(params, published, tmp_path / "out", folds=3, keep_published=False)
+
+
+def test_patients_come_from_the_manifest_or_the_name(params, make_images, tmp_path: Path) -> None:
+    root = make_images(patients=12, images=1)
+    paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    lines = [f"{path},{path.split('/')[0]},ward{number // 4}" for number, path in enumerate(paths)]
+    (root / "manifest.csv").write_text("\n".join(["path,label,patient", *lines]) + "\n")
+    assert run_split(params, root, tmp_path / "out")["patients"] == 6
+    assert run_split(params, root, tmp_path / "out", group_by="name")["patients"] == 24
+
+
+def test_subgroups_are_counted_by_part(params: Params, make_images, tmp_path: Path) -> None:
+    root = make_images(patients=10)
+    paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    lines = [f"{path},{path[: path.index('/')]},{'FM'[n % 2]},{n}" for n, path in enumerate(paths)]
+    (root / "manifest.csv").write_text("\n".join(["path,label,sex,age", *lines, ""]))
+    figures = run_split(params, root, tmp_path / "out")
+    sexes = figures["subgroups"]["sex"]
+    assert sum(sexes["F"].values()) == sum(sexes["M"].values()) == 20
+    assert sum(part["train"] for part in sexes.values()) == figures["parts"]["train"]["images"]
+    assert figures["subgroups"]["age"] == {"values": 40}
+
+
+def test_the_same_bytes_whatever_the_order_of_files_locale_and_hash_seed(
+    make_images, tmp_path: Path
+) -> None:
+    root = make_images(patients=8)
+    other = tmp_path / "other"
+    for file in sorted(root.rglob("*.png"), reverse=True):  # made in another order, at another time
+        (other / file.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, other / file.relative_to(root))
+    for number, folder in enumerate((root, other)):
+        environment = os.environ | {
+            "PYTHONHASHSEED": str(number),
+            "LC_ALL": ["C", "C.UTF-8"][number],
+        }
+        command = [*STAGE, str(folder), *name_outputs(tmp_path / str(number))]
+        subprocess.run(command, env=environment, check=True)
+    assert hash_outputs(tmp_path / "0") == hash_outputs(tmp_path / "1")
+
+
+@pytest.mark.parametrize("moment", [".*-partial", ".*-partial/train"])
+def test_killed_it_leaves_nothing_half_written_and_runs_again(
+    params: Params, make_images, tmp_path: Path, moment: str
+) -> None:
+    root, out, whole = make_images(patients=60), tmp_path / "out", tmp_path / "whole"
+    run_split(params, root, whole)
+    process = subprocess.Popen([*STAGE, str(root), *name_outputs(out)])
+    while process.poll() is None and not list(out.glob(moment)):
+        os.sched_yield()
+    process.kill()
+    process.wait()
+    visible = {path: key for path, key in hash_outputs(out).items() if path[0] != "."}
+    assert visible.items() <= hash_outputs(whole).items()
+    run_split(params, root, out)
+    assert hash_outputs(out) == hash_outputs(whole)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +231,7 @@ def test_stage_refuses_in_one_sentence(make_images, tmp_path: Path, change, word
     root = make_images()
     change(root)
     out = tmp_path / "out"
-    script = [sys.executable, "stages/split.py", str(root), "--output", str(out)]
-    script += ["--metrics", str(out / "m.json"), "--picture", str(out / "p.png")]
+    script = [*STAGE, str(root), *name_outputs(out)]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
@@ -94,15 +241,20 @@ def test_stage_refuses_in_one_sentence(make_images, tmp_path: Path, change, word
 
 def test_stage_writes_figures_and_picture(make_images, tmp_path: Path) -> None:
     root, out = make_images(), tmp_path / "out"
-    script = [sys.executable, "stages/split.py", str(root), "--output", str(out)]
-    script += ["--metrics", str(out / "m.json"), "--picture", str(out / "p.png")]
-    subprocess.run(script, check=True)
-    assert json.loads((out / "m.json").read_text())["patients"] == 16
-    assert cv2.imread(str(out / "p.png")).size
+    done = subprocess.run(
+        [*STAGE, str(root), *name_outputs(out)], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    figures = json.loads((out / "m.json").read_text())
+    assert figures["patients"] == 16
+    assert figures["images_per_patient"] == {"min": 2, "median": 2, "max": 2}
+    assert figures["warnings"] == []
+    assert cv2.imread(str(out / "p.png")).shape[1] == 1400
+    assert cv2.imread(str(out / "samples.png")).shape[1] > 1000
 
 
 def test_unwritable_output_is_one_sentence(make_images) -> None:
-    script = [sys.executable, "stages/split.py", str(make_images()), "--output", "/sys/out"]
+    script = [*STAGE, str(make_images()), "--output", "/sys/out"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "cannot write /sys/out" in done.stderr

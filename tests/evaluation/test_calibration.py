@@ -13,6 +13,7 @@ from pneumonia.evaluation.calibration import (
     apply_temperature,
     fit_calibration,
     fit_temperature,
+    to_logits,
 )
 from pneumonia.evaluation.metrics import calibration_figures
 
@@ -29,7 +30,17 @@ def test_temperature_undoes_overconfidence() -> None:
     assert fit_temperature(labels, scores) == pytest.approx(3, rel=0.05)
 
 
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+def test_platt_undoes_a_shift_as_well_and_bears_separated_classes() -> None:
+    labels, scores = make(4, 20_000)
+    shifted = 1 / (1 + np.exp(-(to_logits(scores) + 1.5)))
+    line = fit_calibration("platt", labels, shifted)
+    assert line["slope"] == pytest.approx(1 / 3, abs=0.02)
+    assert line["intercept"] == pytest.approx(-0.5, abs=0.05)
+    apart = fit_calibration("platt", np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9]))
+    assert 0 < apart["slope"] < 10
+
+
+@pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
 def test_new_images_are_better_calibrated(method: str) -> None:
     calibration = json.loads(json.dumps(fit_calibration(method, *make(1))))
     labels, scores = make(2)
@@ -42,7 +53,7 @@ def test_new_images_are_better_calibrated(method: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(0, 99), st.sampled_from(["temperature", "isotonic", "none"]))
+@given(st.integers(0, 99), st.sampled_from(["temperature", "platt", "isotonic", "none"]))
 def test_the_order_is_kept_and_probabilities_stay_probabilities(seed: int, method: str) -> None:
     calibration = fit_calibration(method, *make(seed, 60))
     p = apply_calibration(np.linspace(0, 1, 200), calibration)
@@ -62,5 +73,5 @@ def test_isotonic_is_a_few_plain_numbers() -> None:
 def test_none_changes_nothing_and_the_unknown_is_named() -> None:
     scores = np.array([0.0, 0.3, 1.0])
     np.testing.assert_array_equal(apply_calibration(scores, {"method": "none"}), scores)
-    with pytest.raises(InputError, match="unknown calibration 'platt'"):
-        apply_calibration(scores, {"method": "platt"})
+    with pytest.raises(InputError, match="unknown calibration 'magic'"):
+        apply_calibration(scores, {"method": "magic"})

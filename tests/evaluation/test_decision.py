@@ -89,7 +89,10 @@ def test_thresholds_are_in_calibrated_units(params: Params) -> None:
 def test_shifted_validation_images_temper_what_other_sites_would_break(params: Params) -> None:
     found = {
         name: decide(
-            judge, make_val(), params.evaluate.model_copy(update={"fit_on": name}), seed=1
+            judge,
+            make_val(),
+            params.evaluate.model_copy(update={"fit_on": name, "calibration": "temperature"}),
+            seed=1,
         )["calibration"]["temperature"]
         for name in ("clean", "shifted")
     }

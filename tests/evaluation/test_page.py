@@ -43,7 +43,7 @@ def make_result(folder: Path, params: Params, labels: np.ndarray, raw: np.ndarra
     data = {"name": "own", "files": 243, "used": 240, "left_out": 3, "patients": 120}
     data |= {"parts": dict.fromkeys(("train", "val", "test"), counts)}
     write_json(paths.metrics / "data.json", data | {"reasons": {f"not an image {EVIL}": 3}})
-    train = {"parameters": 1234, "best_epoch": 2, "epochs": 3}
+    train = {"parameters": 1234, "epochs": 3}
     write_json(paths.metrics / "train.json", train)
     best = {"best_score": 0.9, "best_trial": 1, "completed": 2, "default_score": None, "trials": 3}
     write_json(paths.metrics / "tune.json", best)

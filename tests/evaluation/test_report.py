@@ -105,7 +105,12 @@ def test_bad_parts_get_a_report_all_the_same(tmp_path: Path, params: Params, cas
 
 def test_summary_leaves_the_unchanged_images_out() -> None:
     table = pd.DataFrame(
-        {"shift": ["none", "a", "b"], "auc": [0.4, 0.8, 0.9], "accuracy": [0.1, 0.7, 0.5]}
+        {
+            "shift": ["none", "a", "b"],
+            "auc": [0.4, 0.8, 0.9],
+            "accuracy": [0.1, 0.7, 0.5],
+            "atypical": [0.02, 0.1, 0.9],
+        }
     )
     assert summarise_shifts(table) == pytest.approx(
         {
@@ -113,6 +118,7 @@ def test_summary_leaves_the_unchanged_images_out() -> None:
             "shift_auc_worst": 0.8,
             "shift_accuracy_mean": 0.6,
             "shift_accuracy_worst": 0.5,
+            "atypical_share": 0.02,
         }
     )
     assert summarise_shifts(table.assign(auc=np.nan))["shift_auc_worst"] is None

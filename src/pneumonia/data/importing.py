@@ -1,78 +1,145 @@
-"""Bringing a folder of images under data/raw, whole or not at all, tracked by DVC."""
+"""Bringing images under data/raw, whole or not at all, tracked by DVC."""
 
 import os
 import re
 import shutil
 import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from pneumonia.data.decode import SUFFIXES
+from pneumonia.data.archives import enter_folder, is_archive, unpack
+from pneumonia.data.decode import is_image
+from pneumonia.data.listing import MANIFEST, read_listing
+from pneumonia.data.medmnist import unpack_npz
 from pneumonia.data.sources import find_class_folders
 from pneumonia.errors import InputError
 from pneumonia.files import hash_file
 from pneumonia.progress import track
 
+Files = dict[Path, Path]  # path in the data set -> the file that becomes it
 
-def import_folder(name: str, path: Path, raw: Path, *, link: bool, replace: bool) -> str:
-    """Copy (or hard-link) the images below `path` to `raw`/`name`; returns a summary.
 
-    Repeating it changes nothing. Raises InputError where the folder is no data set, or a set of
+def import_data(name: str, path: Path, raw: Path, *, link: bool, replace: bool) -> str:
+    """Copy (or hard-link) a folder, CSV, .npz, zip or tar to `raw`/`name`; returns a summary.
+
+    Repeating it changes nothing. Raises InputError where `path` is no data set, or a set of
     that name with other files is there and `replace` is false.
     """
+    summary = place_data(name, path, raw, link=link, replace=replace)
+    track_with_dvc(raw / name)
+    return summary
+
+
+def place_data(name: str, path: Path, raw: Path, *, link: bool, replace: bool) -> str:
+    """`import_data` without DVC."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name == "phantom":
         raise InputError(f"{name!r} cannot name a data set: use letters, digits, '.', '_', '-'")
-    files = list_images(path)
     target = raw / name
-    if target.exists():
-        if same_files(files, path, target):
-            track_with_dvc(target)
-            return f"{target} holds these {len(files)} images already"
-        if not replace:
-            raise InputError(f"{target} holds other files: choose another name or pass --replace")
-    copy_files(files, path, target, link=link)
-    track_with_dvc(target)
-    counts = {f: sum(file.parent == f for file in files) for f in {file.parent for file in files}}
-    lines = [f"{folder.as_posix()}: {count} images" for folder, count in sorted(counts.items())]
-    return "\n".join(
-        [*lines, f"{len(files)} images in {target}; run `dvc exp run -S data.name={name}`"]
-    )
-
-
-def list_images(root: Path) -> list[Path]:
-    """The image files below the class folders of `root`, relative to it, sorted."""
-    files = [
-        path.relative_to(root)
-        for folder, _ in find_class_folders(root)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file()
-    ]
-    if not files:
-        raise InputError(f"{root} holds no images: put them into CLASS/FILE or SPLIT/CLASS/FILE")
-    return sorted(files)
-
-
-def same_files(files: list[Path], source: Path, target: Path) -> bool:
-    """Whether `target` holds just these files with the same bytes."""
-    there = sorted(path.relative_to(target) for path in target.rglob("*") if path.is_file())
-    return there == files and all(
-        hash_file(source / file) == hash_file(target / file) for file in files
-    )
-
-
-def copy_files(files: list[Path], source: Path, target: Path, *, link: bool) -> None:
-    """Copy to a temporary name beside `target`, then rename."""
-    partial = target.with_name(f".{os.getpid()}-{target.name}")
-    try:
-        for file in track(files, "import", total=len(files)):
-            (partial / file).parent.mkdir(parents=True, exist_ok=True)
-            if link:
-                os.link(source / file, partial / file)
-            else:
-                shutil.copyfile(source / file, partial / file)
+    with scratch_folder(target) as scratch:
+        root = open_source(path, scratch)
+        files, counts = list_files(root)
+        images = sum(counts.values())
+        if target.exists():
+            if same_files(files, target):
+                return f"{target} holds these {images} images already"
+            if not replace:
+                raise InputError(
+                    f"{target} holds other files: choose another name or pass --replace"
+                )
+        own = scratch in root.parents
+        bring = os.replace if own else os.link if link else shutil.copyfile
+        copy_files(files, scratch / "new", bring)
         shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
+        (scratch / "new").rename(target)
+    lines = [f"{what}: {count} images" for what, count in sorted(counts.items())]
+    return "\n".join(
+        [*lines, f"{images} images in {target}; run `dvc exp run -S data.name={name}`"]
+    )
+
+
+@contextmanager
+def scratch_folder(target: Path) -> Iterator[Path]:
+    """A hidden folder beside `target` that is gone afterwards, as are those of killed processes."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for old in target.parent.glob(f".*-{target.name}"):
+        number = old.name[1:].removesuffix(f"-{target.name}")
+        if number.isdigit() and not _is_running(int(number)):
+            shutil.rmtree(old, ignore_errors=True)
+    scratch = target.with_name(f".{os.getpid()}-{target.name}")
+    try:
+        scratch.mkdir()
+        yield scratch
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
+
+
+def open_source(path: Path, scratch: Path) -> Path:
+    """The folder, or the CSV file, of what a user names; archives are unpacked into `scratch`."""
+    if path.is_dir() or (path.suffix.lower() == ".csv" and path.is_file()):
+        return path
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: name a folder, a CSV file or an archive")
+    if path.suffix.lower() == ".npz":
+        unpack_npz(path, scratch / "npz")
+        return scratch / "npz"
+    if is_archive(path):
+        unpack(path, scratch / "unpacked")
+        return _open_unpacked(path, scratch)
+    raise InputError(f"{path} is no folder and no .csv, .npz, .zip, .tar or .tar.gz file")
+
+
+def _open_unpacked(archive: Path, scratch: Path) -> Path:
+    if not (scratch / "unpacked").is_dir():
+        raise InputError(f"{archive} holds no files")
+    root = enter_folder(scratch / "unpacked")
+    inner = [file for file in root.iterdir() if file.suffix.lower() == ".npz"]
+    return open_source(inner[0], scratch) if len(inner) == 1 else root
+
+
+def list_files(root: Path) -> tuple[Files, Counter[str]]:
+    """The files of a data set, and its images by class folder or by label."""
+    table = root / MANIFEST if root.is_dir() else root
+    if table.is_file():
+        entries = read_listing(table)
+        files = {Path(entry.path): table.parent / entry.path for entry in entries}
+        return files | {Path(MANIFEST): table}, Counter(f"label {e.label}" for e in entries)
+    paths = [
+        path
+        for folder, _ in find_class_folders(root)
+        for path in sorted(folder.rglob("*"))
+        if is_image(path)
+    ]
+    if not paths:
+        raise InputError(f"{root} holds no images: put them into CLASS/FILE or SPLIT/CLASS/FILE")
+    files = {path.relative_to(root): path for path in paths}
+    return files, Counter(path.parent.as_posix() for path in files)
+
+
+def same_files(files: Files, target: Path) -> bool:
+    """Whether `target` holds just these files with the same bytes."""
+    there = {path.relative_to(target) for path in target.rglob("*") if path.is_file()}
+    return there == files.keys() and all(
+        hash_file(source) == hash_file(target / file) for file, source in files.items()
+    )
+
+
+def copy_files(files: Files, target: Path, bring: Callable[[Path, Path], object]) -> None:
+    """Bring each file below `target`: by copying, linking or moving."""
+    for file, source in track(files.items(), "import", total=len(files)):
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        bring(source, target / file)
 
 
 def track_with_dvc(target: Path) -> None:

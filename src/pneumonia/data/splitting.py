@@ -1,134 +1,139 @@
 """From a folder of images to three parts on disk, without a patient or a picture on two sides."""
 
-import hashlib
-import os
-import shutil
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pneumonia.data import partition
-from pneumonia.data.decode import DecodeError, fit_square, read_gray
+from pneumonia.data.dealing import carve, carve_fold
+from pneumonia.data.decoding import decode_sources
+from pneumonia.data.describing import describe
+from pneumonia.data.duplicates import SIDE, NearPair, find_near_pairs
+from pneumonia.data.published import find_leaks, keep_published
+from pneumonia.data.samples import draw_samples
 from pneumonia.data.sources import Source, find_sources
-from pneumonia.data.store import PARTS, allocate_images, write_labels
+from pneumonia.data.store import (
+    PARTS,
+    Scratch,
+    open_scratch,
+    replace_entries,
+    write_images,
+    write_labels,
+)  # fmt: skip
 from pneumonia.errors import InputError
-from pneumonia.files import atomic, hash_file, write_csv
+from pneumonia.files import write_csv
 from pneumonia.params import DataParams, SplitParams
-from pneumonia.progress import track
 
 COLUMNS = [
     "path", "sha256", "label", "group", "published", "split", "row", "reason", "width", "height",
+    "patient", "duplicate_of",
 ]  # fmt: skip
+RESERVED = ("pixels", "picture")  # columns on the way, not in the manifest
 
 
 def split_dataset(
     root: Path, output: Path, data: DataParams, split: SplitParams, seed: int
-) -> dict[str, Any]:
-    """Write train, val and test (images.npy, labels.npy) and manifest.csv below `output`.
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Write train, val and test (images.npy, labels.npy), manifest.csv and samples.png to `output`.
 
-    Returns the figures for metrics/data.json. Images are streamed: memory does not grow with them.
-    Raises InputError where the folder or the parameters do not allow a split.
+    All of them or none. Returns the figures for metrics/data.json and the table behind them, one
+    row a file. Images are streamed: memory does not grow with them. Raises InputError where the
+    folder or the parameters do not allow a split.
     """
-    sources = find_sources(root, data.classes)
-    with scratch_images(output, len(sources), data.image_size) as images:
-        table = decode_sources(root, sources, images, data)
-        table["group"] = partition.find_groups(
-            (Path(path).name for path in table["path"]), split.group_pattern
+    sources = find_sources(root, data.classes, data.frames)
+    extras = tabulate_extras(sources)
+    with (
+        open_scratch(output, len(sources), data.image_size) as images,
+        open_scratch(output, len(sources), SIDE) as thumbnails,
+        replace_entries(output, last="manifest.csv") as partial,
+    ):
+        table = decode_sources(root, sources, images, thumbnails, data)
+        table["patient"] = name_patients(sources, split)
+        near = find_near_copies(table, thumbnails, split)
+        table["picture"] = partition.name_pictures(table, near)
+        table, leaks = assign_parts(table, split, seed)
+        write_parts(partial, images, table)
+        draw_samples(partial / "samples.png", images, table)
+        table["duplicate_of"] = table["picture"].where(table["picture"] != table["path"], "")
+        write_csv(partial / "manifest.csv", table[COLUMNS].join(extras))
+    return describe(table, extras, near, leaks, data.name), table
+
+
+def tabulate_extras(sources: list[Source]) -> pd.DataFrame:
+    """The manifest's columns of the user's own; InputError where one has a name of ours."""
+    names = [name for name, _ in sources[0].extra]
+    if clashes := {*COLUMNS, *RESERVED} & set(names):
+        raise InputError(
+            f"the data set's manifest.csv has a column {min(clashes)}, a name that the split's "
+            "own manifest uses: rename the column"
         )
-        table = assign_parts(table, split, seed)
-        write_parts(output, images, table)
-    write_csv(output / "manifest.csv", table[COLUMNS])
-    return describe(table, data.name)
+    return pd.DataFrame([[value for _, value in s.extra] for s in sources], columns=names)
 
 
-@contextmanager
-def scratch_images(output: Path, count: int, size: int) -> Iterator[np.ndarray]:
-    """A file-backed uint8 array (count, size, size) that is gone afterwards."""
-    path = output / f".{os.getpid()}-images.npy"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield allocate_images(path, count, size)
-    finally:
-        path.unlink(missing_ok=True)
+def name_patients(sources: list[Source], split: SplitParams) -> list[str]:
+    """What the data set says, or the file name where it says nothing or is not asked."""
+    names = partition.find_groups((Path(s.file).name for s in sources), split.group_pattern)
+    if split.group_by == "name":
+        return names
+    return [source.patient or name for source, name in zip(sources, names, strict=True)]
 
 
-def decode_sources(
-    root: Path, sources: list[Source], images: np.ndarray, data: DataParams
-) -> pd.DataFrame:
-    """Fill `images` and tell of each file: hash of file and pixels, size, why it is left out."""
-
-    def decode(number: int) -> dict[str, Any]:
-        path = root / sources[number].path
-        row = {"sha256": hash_file(path), "pixels": "", "width": "", "height": "", "reason": ""}
-        try:
-            gray = read_gray(path)
-        except DecodeError as error:
-            return row | {"reason": str(error)}
-        images[number] = fit_square(gray, data.image_size, keep_aspect=data.keep_aspect)
-        pixels = hashlib.sha256(repr(gray.shape).encode() + gray.tobytes()).hexdigest()
-        return row | {"pixels": pixels, "width": gray.shape[1], "height": gray.shape[0]}
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = list(track(pool.map(decode, range(len(sources))), "decode", total=len(sources)))
-    table = pd.DataFrame([vars(source) for source in sources])
-    return table.join(pd.DataFrame(rows)).assign(split="", source=range(len(sources)))
+def find_near_copies(
+    table: pd.DataFrame, thumbnails: Scratch, split: SplitParams
+) -> Sequence[NearPair]:
+    """Near copies among the usable pictures; of equal ones only the first is looked at."""
+    if not split.near_duplicates:
+        return []
+    usable = table[table["reason"] == ""].drop_duplicates("pixels")
+    return find_near_pairs(thumbnails, usable.index.to_numpy(), split.near_distance)
 
 
-def assign_parts(table: pd.DataFrame, split: SplitParams, seed: int) -> pd.DataFrame:
-    """Set `split`, `row` and `reason` of every image; see `partition` for the rules."""
-    if not (table["reason"] == "").any():
-        first = table.iloc[0]
-        raise InputError(f"no image can be read, the first ({first['path']}) is {first['reason']}")
-    table = partition.merge_duplicates(table)
-    if split.keep_published and (table["published"] != "").any():
-        table = partition.keep_published(table)
-    shares = {"val": split.val_share, "test": split.test_share}
-    missing = {part: share for part, share in shares.items() if not (table["split"] == part).any()}
-    if missing:
-        table = partition.carve(table, missing, seed)
-    partition.assert_disjoint(table)
+def assign_parts(
+    table: pd.DataFrame, split: SplitParams, seed: int
+) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+    """Set `group`, `split`, `row`, `reason` of every image; tell what a published split leaks."""
+    table = partition.leave_out_contradictions(table.assign(split=""))
+    table = partition.join_patients(table)
+    published = bool((table["published"] != "").any())
+    leaks = find_leaks(table) if published else None
+    keeps = split.keep_published and published
+    if keeps:
+        table = keep_published(table, repair=split.repair_published)
+    table = deal_fold(table, split, seed) if split.folds else fill_parts(table, split, seed)
+    if not keeps or split.repair_published:
+        partition.assert_disjoint(table)
     table["row"] = table.groupby("split").cumcount().astype(object)
     table.loc[table["split"] == "", "row"] = ""
-    return table
+    return table, leaks and leaks | {"kept": keeps, "repaired": keeps and split.repair_published}
 
 
-def write_parts(output: Path, images: np.ndarray, table: pd.DataFrame) -> None:
-    """Copy each part's images out of the scratch array, block by block."""
+def deal_fold(table: pd.DataFrame, split: SplitParams, seed: int) -> pd.DataFrame:
+    """Cross-validation by patient. InputError where a published part would be dealt out again."""
+    if taken := {"val", "test"} & set(table["split"]):
+        raise InputError(
+            f"split.folds deals all patients anew, but the data set comes with a {min(taken)} part "
+            "and split.keep_published is true: set split.keep_published: false, or split.folds: 0"
+        )
+    return carve_fold(table, split.folds, split.fold, split.val_share, seed, split.strategy)
+
+
+def fill_parts(table: pd.DataFrame, split: SplitParams, seed: int) -> pd.DataFrame:
+    """Carve the parts that no published partition gave."""
+    shares = {"val": split.val_share, "test": split.test_share}
+    missing = {part: share for part, share in shares.items() if not (table["split"] == part).any()}
+    return carve(table, missing, seed, split.strategy) if missing else table
+
+
+def write_parts(output: Path, images: Scratch, table: pd.DataFrame) -> None:
+    """Copy each part's images out of the scratch file, block by block."""
     for part in PARTS:
         rows = table[table["split"] == part]
         if rows["label"].nunique() < 2:
-            raise InputError(f"the {part} part holds one class only: bring more patients of both")
-        folder = output / part
-        shutil.rmtree(folder, ignore_errors=True)
-        write_labels(folder, rows["label"].to_numpy())
-        numbers = rows["source"].to_numpy()
-        with atomic(folder / "images.npy") as partial:
-            target = allocate_images(partial, len(numbers), images.shape[1])
-            for start in range(0, len(numbers), 1024):
-                target[start : start + 1024] = images[numbers[start : start + 1024]]
-            target.flush()
-
-
-def describe(table: pd.DataFrame, name: str) -> dict[str, Any]:
-    """Counts by part and class, patients, what was left out and why."""
-    usable = table[table["reason"] == ""]
-    left_out = table[table["reason"] != ""]
-    return {
-        "name": name,
-        "simulated": name == "phantom",
-        "files": len(table),
-        "used": len(usable),
-        "left_out": len(left_out),
-        "reasons": {str(k): int(v) for k, v in left_out["reason"].value_counts().items()},
-        "left_out_files": dict(
-            zip(left_out["path"].head(100), left_out["reason"].head(100), strict=True)
-        ),
-        "patients": int(usable["group"].nunique()),
-        "duplicates": int(usable["pixels"].duplicated().sum()),
-        "parts": partition.count_parts(table),
-    }
+            raise InputError(
+                f"the {part} part holds one class only: bring more patients of both, or set "
+                "split.strategy: stratified where it is hashed"
+            )
+        write_labels(output / part, rows["label"].to_numpy())
+        write_images(output / part / "images.npy", images, rows.index.to_numpy())

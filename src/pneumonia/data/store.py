@@ -1,8 +1,13 @@
 """Images on their way between stages: .npy files that are memory-mapped, and the manifest."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -11,6 +16,7 @@ from pneumonia.errors import InputError
 from pneumonia.files import atomic
 
 PARTS = ("train", "val", "test")
+BLOCK_BYTES = 16 * 2**20  # of images held in memory at a time
 
 
 @dataclass(frozen=True)
@@ -34,15 +40,78 @@ def load_part(folder: Path) -> Part:
         raise InputError(f"{folder} holds no images ({error}): run `dvc repro`") from None
 
 
-def allocate_images(path: Path, count: int, size: int) -> np.memmap:
-    """A new .npy file of uint8 zeros (count, size, size), memory-mapped for writing.
+@dataclass(frozen=True)
+class Scratch:
+    """Square images uint8 (N, size, size) in a file, written and read by row, never mapped.
 
-    Its space is taken at once: a full disk is an OSError here, not a crash at a later write.
+    Memory holds what is asked for alone, while a mapped file would count as a whole.
     """
-    images = np.lib.format.open_memmap(path, "w+", "uint8", (count, size, size))
-    with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return images
+
+    file: IO[bytes]
+    size: int
+
+    def write(self, row: int, image: np.ndarray) -> None:
+        """Store an image uint8 (size, size); several threads may do so at once."""
+        os.pwrite(self.file.fileno(), image.tobytes(), row * self.size**2)
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The images of the rows, uint8 (len(rows), size, size)."""
+        images = np.empty((len(rows), self.size, self.size), "uint8")
+        for image, row in zip(images, rows, strict=True):
+            os.preadv(self.file.fileno(), [image.data], int(row) * self.size**2)
+        return images
+
+    def read_blocks(self, rows: Sequence[int] | np.ndarray) -> Iterator[np.ndarray]:
+        """The images of the rows, some at a time, in their order."""
+        step = max(1, BLOCK_BYTES // self.size**2)
+        for start in range(0, len(rows), step):
+            yield self.read(rows[start : start + step])
+
+
+@contextmanager
+def open_scratch(folder: Path, count: int, size: int) -> Iterator[Scratch]:
+    """A file for `count` images that has no name: it is gone however the process ends.
+
+    Its space is taken at once: a full disk is an OSError here.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, count * size**2))
+        yield Scratch(file, size)
+
+
+@contextmanager
+def replace_entries(folder: Path, last: str) -> Iterator[Path]:
+    """Yield an empty folder whose entries take their places in `folder` if the block succeeds.
+
+    `last` goes first and comes last: where it is, all others are whole. What a killed process left
+    half-written is removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for remains in folder.glob(".*-partial"):
+        shutil.rmtree(remains)
+    partial = folder / f".{os.getpid()}-partial"
+    partial.mkdir()
+    try:
+        yield partial
+        (folder / last).unlink(missing_ok=True)
+        for entry in sorted(partial.iterdir(), key=lambda path: (path.name == last, path.name)):
+            target = folder / entry.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            entry.replace(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_images(path: Path, scratch: Scratch, rows: np.ndarray) -> None:
+    """Copy rows of the scratch file to a .npy file, uint8 (len(rows), size, size)."""
+    shape = (len(rows), scratch.size, scratch.size)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    with atomic(path) as partial, partial.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in scratch.read_blocks(rows):
+            file.write(block.data)
 
 
 def write_labels(folder: Path, labels: np.ndarray) -> None:

@@ -1,7 +1,8 @@
 """From a model's score to a probability: a map fitted on validation images, kept as plain numbers.
 
-A calibration is {"method": "none"}, {"method": "temperature", "temperature": T} or
-{"method": "isotonic", "x": [...], "y": [...]}, as it stands in models/decision.json.
+A calibration is {"method": "none"}, {"method": "temperature", "temperature": T},
+{"method": "platt", "slope": A, "intercept": B} or {"method": "isotonic", "x": [...], "y": [...]},
+as it stands in models/decision.json.
 """
 
 from typing import Any
@@ -17,6 +18,9 @@ def fit_calibration(method: str, labels: np.ndarray, scores: np.ndarray) -> dict
     """The calibration by `method` of labels int (N,) and scores float (N,)."""
     if method == "temperature":
         return {"method": method, "temperature": fit_temperature(labels, scores)}
+    if method == "platt":
+        slope, intercept = fit_line(labels, scores)
+        return {"method": method, "slope": slope, "intercept": intercept}
     if method == "isotonic":
         x, y = fit_steps(labels, scores)
         return {"method": method, "x": x.tolist(), "y": y.tolist()}
@@ -33,6 +37,9 @@ def apply_calibration(scores: np.ndarray, calibration: dict[str, Any]) -> np.nda
         return scores
     if method == "temperature":
         return apply_temperature(scores, calibration["temperature"])
+    if method == "platt":
+        logits = calibration["slope"] * to_logits(scores) + calibration["intercept"]
+        return 1 / (1 + np.exp(-logits))
     if method == "isotonic":
         return np.interp(scores, calibration["x"], calibration["y"])
     raise InputError(f"decision.json has the unknown calibration {method!r}: run `dvc repro`")
@@ -51,8 +58,34 @@ def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:
 
 def apply_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities float (N,) with their logits divided by the temperature."""
+    return 1 / (1 + np.exp(-to_logits(scores) / temperature))
+
+
+def to_logits(scores: np.ndarray) -> np.ndarray:
+    """log(p / (1 - p)) float (N,), of probabilities clipped by 1e-7."""
     p = np.clip(scores, CLIP, 1 - CLIP)
-    return 1 / (1 + np.exp(-(np.log(p) - np.log1p(-p)) / temperature))
+    return np.log(p) - np.log1p(-p)
+
+
+def fit_line(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+    """Slope (above 0) and intercept of sigmoid(slope * logit + intercept).
+
+    Source: Platt, Probabilistic Outputs for Support Vector Machines, 1999, with his softened
+    targets, which keep the line finite where the classes are told apart without an error. Unlike
+    a temperature it also shifts: a net trained with both classes weighing the same needs that.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    positives = int(labels.sum())
+    high, low = (positives + 1) / (positives + 2), 1 / (len(labels) - positives + 2)
+    target = np.where(labels == 1, high, low)
+    logits = to_logits(scores)[:, None]
+    line = LogisticRegression(C=1e6, max_iter=1000).fit(
+        np.concatenate([logits, logits]),
+        np.repeat([1, 0], len(labels)),
+        sample_weight=np.concatenate([target, 1 - target]),
+    )
+    return round(max(float(line.coef_[0, 0]), 1e-3), 6), round(float(line.intercept_[0]), 6)
 
 
 def fit_steps(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,9 +10,9 @@ from pneumonia.data.store import Part
 from pneumonia.errors import InputError
 from pneumonia.evaluation.calibration import apply_calibration, fit_calibration
 from pneumonia.evaluation.metrics import CLIP
-from pneumonia.evaluation.shift import shift_images
 from pneumonia.files import read_json
 from pneumonia.params import EvaluateParams
+from pneumonia.shift import add_shifted
 
 
 def decide(
@@ -20,15 +20,11 @@ def decide(
 ) -> dict[str, Any]:
     """Calibration and thresholds, fitted on validation images, also as other sites make them.
 
-    Images of one hospital are told apart so easily that any threshold in a wide gap looks best;
-    those under `mixed` shifts say which one holds elsewhere. Raises InputError where the model's
-    scores are not finite or the validation images are of one class.
+    See `add_shifted` for why. Raises InputError where the model's scores are not finite or the
+    validation images are of one class.
     """
-    images, labels = np.asarray(val.images), val.labels
-    if settings.fit_on == "shifted":
-        images = np.concatenate([images, shift_images(images, "mixed", seed)])
-        labels = np.concatenate([labels, labels])
-    raw = predict(images)
+    judged = add_shifted(val, seed) if settings.fit_on == "shifted" else val
+    labels, raw = judged.labels, predict(judged.images)
     _require_usable(labels, raw)
     calibration = fit_calibration(settings.calibration, labels, raw)
     thresholds = choose_thresholds(labels, apply_calibration(raw, calibration), settings)

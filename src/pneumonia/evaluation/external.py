@@ -21,10 +21,13 @@ from pneumonia.evaluation.calibration import apply_calibration
 from pneumonia.evaluation.decision import read_decision
 from pneumonia.evaluation.drift import describe_images, measure_drift
 from pneumonia.evaluation.report import Folders, report
+from pneumonia.evaluation.typicality import load_typicality
 from pneumonia.files import hash_file, write_csv
 from pneumonia.params import DataParams, Params
 
-NEEDED = [Path("models/model.keras"), Path("models/decision.json")]
+NEEDED = [
+    Path("models/model.keras"), Path("models/decision.json"), Path("models/typicality.npz"),
+]  # fmt: skip
 USEFUL = [Path("models/reference.csv"), Path("data/split/manifest.csv")]
 SCRATCH = Path(".cache/external")
 COLUMNS = ["path", "sha256", "label", "group", "width", "height", "reason"]
@@ -51,9 +54,13 @@ def evaluate_external(
             reason = table["reason"].mode()[0]
             raise InputError(f"no image of {root} can be tested on ({reason}): bring others")
         part = Part(images[table["reason"] == ""], used["label"].to_numpy(int))
-        from pneumonia.evaluation.predictor import predict_model
+        typicality = load_typicality(model / "typicality.npz")
+        from pneumonia.evaluation.predictor import extract_features, predict_images
+        from pneumonia.model import load_model
 
-        scores = predict_model(model / "model.keras", part.images)
+        network = load_model(model / "model.keras")
+        scores = predict_images(network, part.images)
+        atypical = typicality.is_atypical(extract_features(network, part.images))
         folders = Folders(
             root, model, Path(f"metrics/external/{name}.json"), Path(f"plots/external/{name}")
         )
@@ -63,6 +70,7 @@ def evaluate_external(
             "model": revision,
             "model_sha256": hash_file(model / "model.keras"),
             "trained_on": decision["name"],
+            "atypical_share": float(atypical.mean()),
             "left_out": table.loc[table["reason"] != "", "reason"].value_counts().to_dict(),
             "drift": find_drift(model / "reference.csv", part, used, p, folders.plots, params.seed),
         }

@@ -98,7 +98,6 @@ def _describe(facts: Facts) -> dict[str, Any]:
         "reasons": sorted(_list_reasons(facts).items(), key=lambda item: (-item[1], item[0])),
         "warnings": facts.data.get("warnings", []),
         "apart": _are_apart(facts.data),
-        "kept_epoch": _tell_epochs(facts.train),
         "classes": ", ".join(
             f"{name} = {label}" for name, label in params["data"]["classes"].items()
         ),
@@ -158,12 +157,6 @@ def _are_apart(data: dict[str, Any]) -> bool:
     leaks = data.get("published", {})
     leaky = any(leaks.get(name) for name in ("patients", "equal_pictures", "near_copies"))
     return not (leaky and leaks.get("kept") and not leaks.get("repaired"))
-
-
-def _tell_epochs(train: dict[str, Any]) -> str:
-    if "best_epoch" not in train:
-        return f"{train.get('epochs')} epochs of training."
-    return f"Epoch {train['best_epoch']} of {train['epochs']} was kept, by validation loss."
 
 
 def _tell_search(facts: Facts) -> str:

@@ -22,6 +22,16 @@ def predict_images(model: keras.Model, images: np.ndarray, batch_size: int = 256
     return np.concatenate(batches).astype("float64")[:, 0]
 
 
+def extract_features(model: keras.Model, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    """What the last layer sees of uint8 images (N, H, W): float32 (N, features)."""
+    extractor = keras.Model(model.inputs, model.get_layer("features").output)
+    batches = [
+        extractor.predict_on_batch(np.asarray(images[start : start + batch_size]))
+        for start in range(0, len(images), batch_size)
+    ]
+    return np.concatenate(batches)
+
+
 def predict_epochs(model_path: Path, weights: list[Path], images: np.ndarray) -> np.ndarray:
     """P(pneumonia), float64 (epochs, N), under the weights of each epoch."""
     model = load_model(model_path)

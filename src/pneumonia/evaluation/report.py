@@ -19,6 +19,7 @@ from pneumonia.evaluation.pictures import draw_pictures
 from pneumonia.evaluation.shift import measure_shifts
 from pneumonia.evaluation.subgroups import tabulate_subgroups, tell_unmatched
 from pneumonia.evaluation.tables import write_tables
+from pneumonia.evaluation.typicality import fit_typicality, save_typicality
 from pneumonia.files import hash_file, write_csv, write_json
 from pneumonia.params import EvaluateParams
 
@@ -40,17 +41,21 @@ def evaluate(
 ) -> dict[str, Any]:
     """Write decision.json, the metrics, tables and pictures; returns the metrics.
 
-    `data` holds name, image_size and keep_aspect. Thresholds and calibration come from validation
-    images; the test part is read only after both are fixed.
+    `data` holds its name and how files are decoded. Thresholds and calibration come from
+    validation images; the test part is read only after both are fixed.
     """
-    from pneumonia.evaluation.predictor import predict_epochs, predict_images
+    from pneumonia.evaluation.predictor import extract_features, predict_epochs, predict_images
     from pneumonia.model import load_model
 
     model = folders.models / "model.keras"
-    predict = partial(predict_images, load_model(model))
+    network = load_model(model)
+    predict, extract = partial(predict_images, network), partial(extract_features, network)
     parts = {name: load_part(folders.split / name) for name in ("train", "val")}
     decision = decide(predict, parts["val"], settings, seed) | data
     write_json(folders.models / "decision.json", decision)
+
+    typicality = fit_typicality(extract(parts["train"].images), extract(parts["val"].images))
+    save_typicality(typicality, folders.models / "typicality.npz")
 
     def judge(images: np.ndarray) -> np.ndarray:
         return apply_calibration(predict(images), decision["calibration"])
@@ -65,7 +70,13 @@ def evaluate(
         test.labels,
         predict_epochs(model, weights, test.images),
     )
-    shifts = measure_shifts(judge, test.images, test.labels, decision["threshold"], seed)
+    shifts = measure_shifts(
+        judge,
+        lambda images: typicality.is_atypical(extract(images)),
+        test,
+        decision["threshold"],
+        seed,
+    )
     for name, table in {"epochs": epochs, "shift": shifts}.items():
         write_csv(folders.plots / f"{name}.csv", table)
     rows = manifest[manifest["split"] == "test"].sort_values("row")
@@ -110,13 +121,14 @@ def report(
 
 
 def summarise_shifts(shifts: pd.DataFrame) -> dict[str, float | None]:
-    """Mean and worst over the shift suite of AUC and of accuracy at the fixed threshold."""
+    """Mean and worst over the shift suite of AUC and accuracy; the share of atypical images."""
     changed = shifts[shifts["shift"] != "none"]
     figures = {
         f"shift_{name}_{word}": float(value)
         for name in ("auc", "accuracy")
         for word, value in (("mean", changed[name].mean()), ("worst", changed[name].min()))
     }
+    figures["atypical_share"] = float(shifts.loc[shifts["shift"] == "none", "atypical"].iloc[0])
     return {name: value if np.isfinite(value) else None for name, value in figures.items()}
 
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from pneumonia.evaluation.shift import SHIFTS, measure_shifts, shift_images
+from pneumonia.data.store import Part
+from pneumonia.evaluation.shift import measure_shifts
+from pneumonia.shift import SHIFTS, add_shifted, shift_images
 
 
 @pytest.fixture
@@ -45,8 +47,20 @@ def test_a_brightness_classifier_fails_under_darkness_alone(images: np.ndarray) 
     both, labels = np.concatenate([images, bright]), np.repeat([0, 1], 3)
     middle = (images.mean() + bright.mean()) / 2
     table = measure_shifts(
-        lambda x: 1 / (1 + np.exp(-(x.mean(axis=(1, 2)) - middle) / 8)), both, labels, 0.5, seed=0
+        lambda x: 1 / (1 + np.exp(-(x.mean(axis=(1, 2)) - middle) / 8)),
+        lambda x: x.mean(axis=(1, 2)) < 90,
+        Part(both, labels),
+        0.5,
+        seed=0,
     ).set_index("shift")
     assert table.loc["none", "accuracy"] == 1
     assert table.loc["darker", "sensitivity"] == 0
     assert table.loc["inverted", "auc"] == 0
+    assert table.loc["none", "atypical"] == 0 < table.loc["darker", "atypical"]
+
+
+def test_a_part_is_followed_by_itself_under_shift(images: np.ndarray) -> None:
+    both = add_shifted(Part(images, np.array([0, 1, 0])), seed=2)
+    assert both.labels.tolist() == [0, 1, 0, 0, 1, 0]
+    np.testing.assert_array_equal(both.images[:3], images)
+    np.testing.assert_array_equal(both.images[3:], shift_images(images, "mixed", 2))

@@ -1,0 +1,78 @@
+"""The networks: raw uint8 of any size in, whatever the backbone; weights from elsewhere."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_training import SMALL
+
+from pneumonia.backbones import BUILDERS
+from pneumonia.errors import InputError
+from pneumonia.model import build_model, load_model, save_model
+from pneumonia.params import ModelParams
+
+IMAGES = np.random.default_rng(0).integers(50, 100, (2, 40, 40)).astype("uint8")
+
+
+def change(**values: object) -> ModelParams:
+    return SMALL.model_copy(update=values)
+
+
+@pytest.mark.parametrize("backbone", BUILDERS)
+def test_backbones_are_flat_and_take_any_size(backbone: str) -> None:
+    model = build_model(change(backbone=backbone), 32, seed=1)
+    assert model(IMAGES).shape == (2, 1)
+    assert not any(hasattr(layer, "layers") for layer in model.layers)
+
+
+def test_a_backbone_is_saved_and_loaded_in_safe_mode(tmp_path: Path) -> None:
+    model = build_model(change(backbone="mobilenetv3small"), 32, seed=1)
+    save_model(model, tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(IMAGES), model.predict_on_batch(IMAGES))
+
+
+@pytest.mark.parametrize(("kind", "unmoved"), [("none", False), ("image", True), ("both", True)])
+def test_normalisation_removes_exposure(kind: str, unmoved: bool) -> None:
+    model = build_model(change(normalisation=kind), 32, seed=3)
+    plain, brighter = model.predict_on_batch(IMAGES), model.predict_on_batch(IMAGES + 50)
+    assert np.allclose(plain, brighter, atol=1e-4) == unmoved
+
+
+def test_a_model_starts_from_another_where_layers_agree(tmp_path: Path) -> None:
+    source = build_model(change(depth=2), 32, seed=1)
+    save_model(source, tmp_path / "source.keras")
+    started = build_model(change(depth=1, weights=str(tmp_path / "source.keras")), 32, seed=2)
+    stem = "stem_conv"
+    np.testing.assert_array_equal(
+        started.get_layer(stem).get_weights()[0], source.get_layer(stem).get_weights()[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "there is no such file"), (b"no zip", "holds no weights of Keras")]
+)
+def test_weights_that_cannot_be_read_are_named(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    path = tmp_path / "gone.keras"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        build_model(change(weights=str(path)), 32, seed=1)
+
+
+def test_weights_of_another_family_are_refused(tmp_path: Path) -> None:
+    save_model(build_model(change(width=8, dropout=0.0), 32, seed=1), tmp_path / "wide.keras")
+    with pytest.raises(InputError, match="no layer of"):
+        build_model(change(weights=str(tmp_path / "wide.keras")), 32, seed=1)
+
+
+def test_without_a_network_the_file_to_fetch_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # a port where nobody listens
+    with pytest.raises(InputError, match="put that file of"):
+        build_model(change(backbone="mobilenetv3small", weights="imagenet"), 32, seed=1)
