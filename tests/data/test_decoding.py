@@ -41,8 +41,12 @@ def folder(make_images) -> Path:
     return root
 
 
-def decode(root: Path, data: DataParams, workers: int = 2) -> tuple[pd.DataFrame, np.ndarray]:
+def decode(
+    root: Path, data: DataParams, workers: int = 2, missing: str = ""
+) -> tuple[pd.DataFrame, np.ndarray]:
     sources = find_sources(root, data.classes)
+    if missing:
+        (root / missing).unlink()
     count = len(sources)
     with open_scratch(root, count, 24) as images, open_scratch(root, count, 64) as thumbnails:
         table = decode_sources(root, sources, images, thumbnails, data, workers)
@@ -65,6 +69,13 @@ def test_each_bad_file_has_its_reason(params: Params, folder: Path) -> None:
     for name, reason in BAD.items():
         assert bad[f"NORMAL/{name}"].startswith(reason)
     assert table["width"].isna().equals(table["reason"] != "")
+
+
+def test_a_file_that_went_away_is_listed(params: Params, folder: Path) -> None:
+    path = "PNEUMONIA/patient1000_0.png"
+    table, _ = decode(folder, change(params), missing=path)
+    reason = table.set_index("path").loc[path, "reason"]
+    assert reason == "cannot be read: No such file or directory"
 
 
 def test_bounds_are_parameters(params: Params, folder: Path) -> None:

@@ -98,6 +98,16 @@ def test_neither_order_nor_workers_nor_blocks_change_who_is_joined(
     assert join(order, 4) == expected
 
 
+def test_thousands_of_copies_of_one_picture_take_no_ages(pictures, tmp_path: Path) -> None:
+    thumbnail = duplicates.make_thumbnail(pictures[0])
+    grain = np.random.default_rng(0).integers(0, 4, (2500, 64, 64), dtype=np.uint8)
+    with open_scratch(tmp_path, len(grain), duplicates.SIDE) as scratch:
+        for row, image in enumerate(grain):
+            scratch.write(row, np.minimum(thumbnail, 251) + image)
+        pairs = duplicates.find_near_pairs(scratch, np.arange(len(grain)), 8)
+    assert len(grain) - 1 <= len(pairs) < 3 * len(grain)  # of more than three million
+
+
 def test_candidates_are_all_pairs_within_the_distance(monkeypatch) -> None:
     monkeypatch.setattr(duplicates, "TILE", 16)
     rng = np.random.default_rng(1)

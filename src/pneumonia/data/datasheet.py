@@ -137,7 +137,7 @@ def draw_shortcuts(axes: Axes, shortcuts: dict[str, Any]) -> None:
         if found["auc"] is None:
             axes.plot([], [], marker, color=colour, label=f"{key}: {found['reason']}")
             continue
-        values = [found["auc"], *(found["features"][name] for name in FEATURES)]
+        values = [found["auc"], *(feature["auc"] for feature in found["features"])]
         what = "the label" if key == "label" else "train from test"
         y = places + 0.2 * offset - 0.1
         axes.plot(values, y, marker, color=colour, ms=6, label=f"tells {what}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -57,32 +58,48 @@ def decode_sources(
     more than data.max_skipped_share of the files are unusable.
     """
 
-    def work(number: int) -> Measured:
-        source = sources[number]
-        path = root / source.file
-        measured = Measured(hash_file(path), path.stat().st_size)
-        try:
-            gray = read_usable(path, source.frame, data)
-        except DecodeError as error:
-            return replace(measured, reason=str(error))
-        images.write(number, fit_square(gray, images.size, keep_aspect=data.keep_aspect))
-        thumbnails.write(number, make_thumbnail(gray))
-        return measure(gray, measured)
+    def work(row: int) -> Measured:
+        return decode_one(root, sources[row], row, images, thumbnails, data)
 
     rows: list[Measured] = []
     with quiet(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        for start in track(range(0, len(sources), AHEAD), "decode"):
-            numbers = range(start, min(start + AHEAD, len(sources)))
-            for number, measured in zip(numbers, pool.map(work, numbers), strict=True):
-                if measured.reason and data.on_bad_image == "fail":
-                    raise InputError(
-                        f"{root / sources[number].path} cannot be used ({measured.reason}) and "
-                        "data.on_bad_image is fail: mend or remove the file, or set skip"
-                    )
-                rows.append(measured)
+        done = track(map_ahead(pool, work, len(sources)), "decode", total=len(sources))
+        for source, measured in zip(sources, done, strict=True):
+            if measured.reason and data.on_bad_image == "fail":
+                raise InputError(
+                    f"{root / source.path} cannot be used ({measured.reason}) and "
+                    "data.on_bad_image is fail: mend or remove the file, or set skip"
+                )
+            rows.append(measured)
     table = tabulate(sources, rows)
     check_skipped(table, data.max_skipped_share)
     return table
+
+
+def decode_one(
+    root: Path, source: Source, row: int, images: Scratch, thumbnails: Scratch, data: DataParams
+) -> Measured:
+    """Fill one row of both scratch files, unless the file is no use: then say why."""
+    path = root / source.file
+    try:
+        measured = Measured(hash_file(path), path.stat().st_size)
+    except OSError as error:
+        return Measured("", 0, f"cannot be read: {error.strerror}")
+    try:
+        gray = read_usable(path, source.frame, data)
+    except DecodeError as error:
+        return replace(measured, reason=str(error))
+    images.write(row, fit_square(gray, images.size, keep_aspect=data.keep_aspect))
+    thumbnails.write(row, make_thumbnail(gray))
+    return measure(gray, measured)
+
+
+def map_ahead(
+    pool: ThreadPoolExecutor, work: Callable[[int], Measured], count: int
+) -> Iterator[Measured]:
+    """work(0), work(1), … in this order, with a bounded number of them under way."""
+    for start in range(0, count, AHEAD):
+        yield from pool.map(work, range(start, min(start + AHEAD, count)))
 
 
 def read_usable(path: Path, frame: int, data: DataParams) -> np.ndarray:

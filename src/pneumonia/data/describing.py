@@ -1,4 +1,7 @@
-"""The figures of metrics/data.json: what came in, what was left out and why, what leaks."""
+"""The figures of metrics/data.json: what came in, what was left out and why, what leaks.
+
+Details are lists, which DVC's tables of metrics pass over, so that these stay readable.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +13,11 @@ from pneumonia.data.partition import count_parts
 from pneumonia.data.shortcuts import audit_shortcuts, warn_of_shortcuts
 
 LISTED = 100  # files left out that are named
+MEASURED = {
+    "width": "width (pixels)", "height": "height (pixels)",
+    "brightness": "mean grey value (0 to 255)",
+    "contrast": "standard deviation of the grey values (0 to 255)",
+}  # fmt: skip
 VALUES = 12  # of a column up to which its values are counted one by one
 
 
@@ -39,11 +47,10 @@ def describe(
         "joined_patients": int(usable["patient"].nunique() - usable["group"].nunique()),
         "duplicates": int(usable["pixels"].duplicated().sum()),
         "near_copies": list_near_copies(table, near),
-        "images_per_patient": summarise(usable.groupby("group").size()),
-        "width_px": summarise(usable["width"]),
-        "height_px": summarise(usable["height"]),
-        "brightness": summarise(usable["brightness"]),
-        "contrast": summarise(usable["contrast"]),
+        "distributions": [
+            summarise("images per patient", usable.groupby("group").size()),
+            *(summarise(words, usable[column]) for column, words in MEASURED.items()),
+        ],
         "burned_in": int((extras["burned_in"] == "YES").sum()) if "burned_in" in extras else 0,
         "parts": count_parts(table),
         "subgroups": count_subgroups(table, extras),
@@ -54,9 +61,10 @@ def describe(
     return figures | {"warnings": warn_of_leaks(leaks) + warn_of_shortcuts(shortcuts)}
 
 
-def summarise(values: pd.Series) -> dict[str, float]:
+def summarise(what: str, values: pd.Series) -> dict[str, str | float]:
     """Least, middle and greatest value."""
     return {
+        "of": what,
         "min": float(values.min()),
         "median": round(float(values.median()), 3),
         "max": float(values.max()),
@@ -76,20 +84,19 @@ def list_near_copies(table: pd.DataFrame, near: Sequence[NearPair]) -> dict[str,
     }
 
 
-def count_subgroups(table: pd.DataFrame, extras: pd.DataFrame) -> dict[str, Any]:
+def count_subgroups(table: pd.DataFrame, extras: pd.DataFrame) -> list[dict[str, Any]]:
     """Images by part for each value of a column; of a column with many values only their number."""
-    counts: dict[str, Any] = {}
+    counts: list[dict[str, Any]] = []
     for column in extras:
         values = extras[column].replace("", "not given")
         if values.nunique() > VALUES:
-            counts[str(column)] = {"values": int(values.nunique())}
+            counts.append({"column": str(column), "values": int(values.nunique())})
             continue
         parts = table["split"].replace("", "left_out")
         crossed = pd.crosstab(values, parts)
-        counts[str(column)] = {
-            str(value): {str(part): int(n) for part, n in row.items()}
-            for value, row in crossed.iterrows()
-        }
+        for value, row in crossed.iterrows():
+            by_part = {str(part): int(count) for part, count in row.items()}
+            counts.append({"column": str(column), "value": str(value), **by_part})
     return counts
 
 

@@ -46,6 +46,12 @@ class Unions:
             row = self.parent[row]
         return int(row)
 
+    def find_all(self, rows: np.ndarray) -> np.ndarray:
+        """The names of the sets of many rows at once, int (…)."""
+        while (self.parent[rows] != rows).any():
+            rows = self.parent[rows]
+        return rows
+
     def join(self, one: int, other: int) -> None:
         low, high = sorted((self.find(one), self.find(other)))
         self.parent[high] = low
@@ -101,8 +107,9 @@ def find_near_pairs(
     joined, pairs = Unions(len(rows)), []
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for found in track(find_candidates(hashes, distance), "compare"):
-            open_pairs = [pair for pair in found if joined.find(pair[0]) != joined.find(pair[1])]
-            for pair in verify(thumbnails, rows, np.array(open_pairs).reshape(-1, 2), pool):
+            left, right = joined.find_all(found).T
+            unknown = found[left != right]  # in a set of thousands of copies most are known
+            for pair in verify(thumbnails, rows, unknown, pool) if len(unknown) else ():
                 joined.join(pair.first, pair.second)
                 pairs.append(
                     NearPair(int(rows[pair.first]), int(rows[pair.second]), pair.correlation)

@@ -51,7 +51,9 @@ def measure_shortcut(rows: pd.DataFrame, target: np.ndarray) -> dict[str, Any]:
     scores = predict_across_folds(features.to_numpy(), target, groups)
     return {
         **estimate_auc(target, scores, groups),
-        "features": {name: score_alone(target, features[name]) for name in FEATURES},
+        "features": [
+            {"name": name, "auc": score_alone(target, features[name])} for name in FEATURES
+        ],
         "images": len(rows),
     }
 
@@ -93,27 +95,30 @@ def predict_across_folds(
 
 def estimate_auc(target: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> dict[str, float]:
     """AUC with an interval by bootstrap over patients, to three digits."""
-    from sklearn.metrics import roc_auc_score
-
     names, places = np.unique(groups, return_inverse=True)
     rng = np.random.default_rng(0)
     counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)
-    draws = [
-        roc_auc_score(target, scores, sample_weight=weights)
-        for weights in counts[:, places]
-        if weights[target].any() and weights[~target].any()
-    ]
-    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    point = roc_auc_score(target, scores)
-    return {"auc": round(point, 3), "low": round(low, 3), "high": round(high, 3)}
+    draws = [weigh_auc(target, scores, weights) for weights in counts[:, places]]
+    low, high = np.nanquantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    point = weigh_auc(target, scores, np.ones(len(target)))
+    return {"auc": round(point, 3), "low": round(float(low), 3), "high": round(float(high), 3)}
+
+
+def weigh_auc(target: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
+    """AUC with a weight for each row, ties half; not a number where a class has no weight.
+
+    scikit-learn's takes ten times as long, which two hundred draws would make seconds.
+    """
+    places = np.unique(scores, return_inverse=True)[1]
+    up, down = (np.bincount(places, weights * side) for side in (target, ~target))
+    total = up.sum() * down.sum()
+    return float((up * (down.cumsum() - down / 2)).sum() / total) if total else float("nan")
 
 
 def score_alone(target: np.ndarray, feature: pd.Series) -> float:
     """AUC of one feature in whichever direction is better, 0.5 to 1."""
-    from sklearn.metrics import roc_auc_score
-
-    auc = roc_auc_score(target, feature)
-    return round(float(max(auc, 1 - auc)), 3)
+    auc = weigh_auc(target, feature.to_numpy(), np.ones(len(target)))
+    return round(max(auc, 1 - auc), 3)
 
 
 def warn_of_shortcuts(found: dict[str, Any]) -> list[str]:
@@ -122,7 +127,7 @@ def warn_of_shortcuts(found: dict[str, Any]) -> list[str]:
     for name, words in (("label", "the label"), ("split", "train from test")):
         result = found[name]
         if result["auc"] is not None and result["auc"] > BOUND and result["low"] > 0.5:
-            best = max(result["features"], key=result["features"].get)
+            best = max(result["features"], key=lambda feature: feature["auc"])["name"]
             sentences.append(
                 f"size, file and brightness alone tell {words} with an AUC of {result['auc']:.2f} "
                 f"({result['low']:.2f} to {result['high']:.2f}), most of all {best}: a model can "
