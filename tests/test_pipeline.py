@@ -237,6 +237,25 @@ def test_predict_gives_probability_and_label(project: Project) -> None:
     assert table.splitlines()[0] == "file,probability,label,name"
 
 
+def test_predict_decodes_as_training_did(project: Project) -> None:
+    path = project.root / "models/decision.json"
+    before = path.read_text()
+    decision = json.loads(before)
+    assert (decision["ct_window"], decision["frames"]) == (None, "first")
+    cine, ct = (str(get_testdata_file(f"{n}.dcm")) for n in ("examples_ybr_color", "CT_small"))
+    command = ["sh", "-c", f"pneumonia predict --json {cine} {ct} 2>/dev/null"]
+    plain = json.loads(project.run(*command))
+    path.write_text(json.dumps(decision | {"ct_window": [-600, 1500], "frames": "all"}))
+    try:
+        rows = json.loads(project.run(*command))
+    finally:
+        path.write_text(before)
+    assert [row["file"] for row in rows[:2]] == [f"{cine}#1", f"{cine}#2"]
+    assert len(rows) == 31
+    assert rows[0]["probability"] == plain[0]["probability"]
+    assert rows[30]["probability"] != plain[1]["probability"]
+
+
 def test_predict_refuses_what_is_no_image(project: Project) -> None:
     (project.root / "text.png").write_text("no image")
     assert "text.png: not an image" in project.run("pneumonia", "predict", "text.png", code=2)

@@ -75,10 +75,11 @@ def test_a_model_that_is_not_there_is_named(
     with missing, open_model("workspace"):
         pass
     Path("models").mkdir()
-    for name in ("model.keras", "decision.json"):
+    names = ["decision.json", "model.keras", "typicality.npz"]
+    for name in names:
         Path("models", name).write_text("{}")
     with open_model("workspace") as folder:
-        assert sorted(path.name for path in folder.iterdir()) == ["decision.json", "model.keras"]
+        assert sorted(path.name for path in folder.iterdir()) == names
 
 
 def test_a_decision_of_the_first_version_still_counts(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 from scipy.special import expit
 
 from pneumonia.data.codestream import check_codestream
@@ -39,7 +39,7 @@ PIXEL_DATA_HEADER = 12  # bytes before the frames of compressed pixel data (PS3.
 MALFORMED = (
     ArithmeticError, AttributeError, EOFError, IndexError, LookupError, MemoryError,
     NotImplementedError, OSError, RuntimeError, TypeError, ValueError, struct.error, zlib.error,
-    InvalidDicomError,
+    BytesLengthException, InvalidDicomError,
 )  # fmt: skip
 COLUMNS = {
     "burned_in": "BurnedInAnnotation", "modality": "Modality", "view": "ViewPosition",
@@ -118,7 +118,8 @@ def _read_pixels(file: BinaryIO, dataset: Dataset, frame: int) -> np.ndarray:
         raise DecodeError(f"a frame of more than {MAX_FRAME:,} bytes")
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated:
-        pixels = pixel_array(_take_frame(file, dataset, frame, count))
+        plugin = "pydicom" if syntax == RLELossless else ""  # the other one aborts on bad input
+        pixels = pixel_array(_take_frame(file, dataset, frame, count), decoding_plugin=plugin)
     elif syntax == DeflatedExplicitVRLittleEndian:
         file.seek(0)
         pixels = pixel_array(pydicom.dcmread(file), index=frame)
@@ -146,7 +147,7 @@ def _take_frame(file: BinaryIO, dataset: Dataset, frame: int, count: int) -> Dat
 def _explain(error: BaseException) -> str:
     if isinstance(error, InvalidDicomError):
         return "not an image: it lacks the mark of DICOM files"
-    return f"cannot be decoded as DICOM: {str(error).strip().split(chr(10))[0][:200]}"
+    return f"cannot be decoded as DICOM: {' '.join(str(error).split())[:200]}"
 
 
 def _text(dataset: Dataset, tag: str) -> str:

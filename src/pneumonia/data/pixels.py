@@ -7,27 +7,45 @@ from contextlib import contextmanager
 import numpy as np
 
 MAX_PIXELS = 2**26  # 8192 x 8192: a colour image of that size is 268 MB while it is decoded
-LARGE = 2**23  # pixels; above, one image at a time, whatever the number of threads
-
-_one_large_image = threading.Lock()
 
 
 class DecodeError(Exception):
     """The file is no usable image; the message is the reason."""
 
 
+class PixelBudget:
+    """Pixels that all threads together may decode at once: memory stays bounded, whatever comes."""
+
+    def __init__(self, pixels: int) -> None:
+        self.free = pixels
+        self.changed = threading.Condition()
+
+    @contextmanager
+    def take(self, pixels: int) -> Iterator[None]:
+        """Wait until so many are free."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.free >= pixels)
+            self.free -= pixels
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.free += pixels
+                self.changed.notify_all()
+
+
+_in_flight = PixelBudget(MAX_PIXELS)
+
+
 @contextmanager
 def bound_pixels(width: int, height: int, most: int = MAX_PIXELS) -> Iterator[None]:
-    """Refuse more than `most` before anything is decoded; let large images in one by one."""
+    """Refuse more than `most` before anything is decoded, and wait while others fill memory."""
     if min(width, height) < 1:
         raise DecodeError(f"it says that it has {width} x {height} pixels")
-    if width * height > most:
+    if width * height > min(most, MAX_PIXELS):
         raise DecodeError(f"too large: {width} x {height} pixels are more than {most:,}")
-    if width * height < LARGE:
+    with _in_flight.take(width * height):
         yield
-    else:
-        with _one_large_image:
-            yield
 
 
 def scale_to_uint8(pixels: np.ndarray) -> np.ndarray:

@@ -1,7 +1,6 @@
 """A model on another data set: same figures, threshold and calibration as they were fixed."""
 
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from pneumonia import revisions
-from pneumonia.data.partition import find_groups
+from pneumonia.data.decoding import decode_sources
+from pneumonia.data.duplicates import SIDE
 from pneumonia.data.sources import find_sources
-from pneumonia.data.splitting import decode_sources, scratch_images
-from pneumonia.data.store import Part, load_manifest
+from pneumonia.data.splitting import name_patients, tabulate_extras
+from pneumonia.data.store import Part, load_manifest, open_scratch
 from pneumonia.errors import InputError
 from pneumonia.evaluation.calibration import apply_calibration
 from pneumonia.evaluation.decision import read_decision
@@ -117,21 +117,21 @@ def read_images(
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Images uint8 (N, S, S), decoded as decision.json says, and their rows, in one order.
 
-    Columns path, sha256, label, group, width, height, reason (why an image cannot be used).
+    Columns path, sha256, label, group, width, height, reason (why an image cannot be used), and the
+    data set's own.
     """
     decoding = {key: decision[key] for key in DataParams.model_fields if key in decision}
     data = params.data.model_copy(update=decoding)
-    sources = find_sources(root, data.classes)
-    # decoders change the warning filters, and from threads they do not always change them back
+    sources = find_sources(root, data.classes, data.frames)
+    extras = tabulate_extras(sources)
     with (
-        warnings.catch_warnings(),
-        scratch_images(SCRATCH, len(sources), data.image_size) as images,
+        open_scratch(SCRATCH, len(sources), data.image_size) as images,
+        open_scratch(SCRATCH, len(sources), SIDE) as thumbnails,
     ):
-        table = decode_sources(root, sources, images, data)
-        pixels = np.array(images)
-    names = (Path(path).name for path in table["path"])
-    table["group"] = find_groups(names, params.split.group_pattern)
-    return pixels, table[COLUMNS]
+        table = decode_sources(root, sources, images, thumbnails, data)
+        pixels = images.read(range(len(sources)))
+    table["group"] = name_patients(sources, params.split)
+    return pixels, table[COLUMNS].join(extras)
 
 
 def leave_out_seen(table: pd.DataFrame, manifest: Path) -> pd.DataFrame:

@@ -108,7 +108,7 @@ def draw_decision(figure: Figure, curve: pd.DataFrame, threshold: float, where: 
 
 
 def draw_epochs(figure: Figure, epochs: pd.DataFrame) -> Figure:
-    """Loss and accuracy of train, val and test by epoch; the last one was kept."""
+    """Loss and accuracy of train, val and test by epoch."""
     axes = figure.subplots(1, 2)
     for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
         for part, (label, colour, line) in PARTS.items():
