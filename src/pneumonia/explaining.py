@@ -3,38 +3,46 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pneumonia.data.decode import decode_file
 from pneumonia.errors import InputError
-from pneumonia.files import read_json
 from pneumonia.plots.heat import draw_pair
 from pneumonia.plots.style import open_figure
-from pneumonia.prediction import predict_files
+from pneumonia.prediction import decode_images, predict_files
 
 SIZE = (8.0, 4.4)  # inches
 
 
 def explain_files(paths: list[Path], models: Path, output: Path) -> list[dict[str, Any]]:
-    """Write one picture a file to the folder `output`; rows as of predict_files, with `picture`.
+    """Write one picture an image to the folder `output`; rows of predict_files, with `picture`.
 
     Raises InputError where the model or an image is missing or unreadable, naming it, and where
-    two files would give pictures of one name; nothing is written then.
+    two images would give pictures of one name; nothing is written then.
     """
-    targets = [output / f"{path.stem}.heat.png" for path in paths]
+    rows = predict_files(paths, models)
+    targets = [output / name_picture(row["file"]) for row in rows]
     if doubled := sorted({str(target) for target in targets if targets.count(target) > 1}):
         raise InputError(f"two of the files would both become {doubled[0]}: name them differently")
-    rows = predict_files(paths, models)
+    from pneumonia.evaluation.decision import read_decision
     from pneumonia.model import load_model
     from pneumonia.saliency import map_heat
 
-    how = read_json(models / "decision.json")
-    images = np.stack(
-        [decode_file(path, how["image_size"], keep_aspect=how["keep_aspect"]) for path in paths]
-    )
+    _, images = decode_images(paths, read_decision(models / "decision.json"))
     heat = map_heat(load_model(models / "model.keras"), images)
     for image, hot, row, target in zip(images, heat, rows, targets, strict=True):
-        title = f"{Path(row['file']).name}: P(pneumonia) = {row['probability']:.3f}, {row['name']}"
         with open_figure(target, SIZE, colours=None) as figure:
-            draw_pair(figure, image, hot, title)
+            draw_pair(figure, image, hot, describe_row(row))
     return [row | {"picture": str(target)} for row, target in zip(rows, targets, strict=True)]
+
+
+def name_picture(file: str) -> str:
+    """scan.png becomes scan.heat.png, frame scan.dcm#2 becomes scan-2.heat.png."""
+    path, _, frame = file.rpartition("#") if "#" in Path(file).suffix else (file, "", "")
+    return f"{Path(path).stem}{'-' if frame else ''}{frame}.heat.png"
+
+
+def describe_row(row: dict[str, Any]) -> str:
+    """Name, probability and label of an image; a warning where the model should not be relied on.
+
+    `row` is one of predict_files.
+    """
+    text = f"{Path(row['file']).name}: P(pneumonia) = {row['probability']:.3f}, {row['name']}"
+    return text + ("\nunlike the training images: do not rely on it" if row["atypical"] else "")

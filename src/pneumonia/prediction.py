@@ -29,9 +29,7 @@ def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
     from pneumonia.evaluation.typicality import load_typicality
 
     decision = read_decision(models / "decision.json")
-    with quiet():
-        decoded = [pair for path in paths for pair in _decode(path, decision)]
-    images = np.stack([image for _, image in decoded])
+    names, images = decode_images(paths, decision)
     from pneumonia.evaluation.predictor import extract_features, predict_images
     from pneumonia.model import load_model
 
@@ -49,8 +47,18 @@ def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
             "name": LABELS[label],
             "atypical": bool(far),
         }
-        for (name, _), p, label, far in zip(decoded, probabilities, labels, atypical, strict=True)
+        for name, p, label, far in zip(names, probabilities, labels, atypical, strict=True)
     ]
+
+
+def decode_images(paths: list[Path], decision: dict[str, Any]) -> tuple[list[str], np.ndarray]:
+    """Names, one a frame, and images uint8 (N, S, S), decoded as decision.json says.
+
+    Raises InputError where a file is missing or unreadable, naming it.
+    """
+    with quiet():
+        decoded = [pair for path in paths for pair in _decode(path, decision)]
+    return [name for name, _ in decoded], np.stack([image for _, image in decoded])
 
 
 def _decode(path: Path, decision: dict[str, Any]) -> list[tuple[str, np.ndarray]]:

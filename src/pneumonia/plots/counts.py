@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pneumonia.plots.style import BLUE, CLASS_COLOURS, GREY, NAMES, ORANGE
 
@@ -76,7 +77,13 @@ def draw_forest(figure: Figure, groups: pd.DataFrame, where: str) -> Figure:
             face = "white" if row["small"] else colour
             axes.plot(row[name], place, "o" if place else "D", color=colour, mfc=face, zorder=3)
         axes.axvline(groups[name].iloc[0], color=ORANGE, ls="--", lw=1)
-        axes.set(xlim=(-0.03, 1.03), xlabel=title, ylim=(len(groups) - 0.5, -0.5))
+        least = np.nanmin(groups[[name, f"{name}_low"]].to_numpy(float), initial=1)
+        axes.set(
+            xlim=(np.floor(10 * least) / 10 - 0.02, 1.02),
+            xlabel=title,
+            ylim=(len(groups) - 0.5, -0.5),
+        )
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.grid(axis="x", alpha=0.3)
     panels[0].set_yticks(places, [_name_group(row) for row in groups.to_dict("records")])
     figure.suptitle(f"Subgroups, {where}, with intervals (hollow: too few images)")

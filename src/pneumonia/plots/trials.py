@@ -9,6 +9,7 @@ from matplotlib.colors import Normalize
 from pneumonia.plots.style import ORANGE, say_nothing
 
 NOT_DRAWN = ("trial", "status", "score", "message")  # nor what begins with val_
+PLATE = {"facecolor": "white", "edgecolor": "0.75", "pad": 2.0}  # behind words
 LOG_RATIO = 20  # a hyperparameter that spans more is drawn on a logarithmic axis
 
 
@@ -62,7 +63,7 @@ def _label_axis(axes: Axes, place: int, values: pd.Series) -> None:
     if not pd.api.types.is_numeric_dtype(values):
         heights = _place(_as_numbers(values))
         for height, word in sorted(set(zip(heights, values.astype(str), strict=True))):
-            axes.text(place + 0.03, height, word, ha="left", va="center", fontsize=9)
+            axes.text(place, height, word, ha="center", va="center", fontsize=9, bbox=PLATE)
         return
     for height, value, side in ((-0.03, values.min(), "top"), (1.03, values.max(), "bottom")):
         axes.text(place, height, f"{value:.3g}", ha="center", va=side, fontsize=10)
