@@ -278,7 +278,7 @@ def dicom_set(tmp_path: Path) -> SimpleNamespace:
 
 def test_split_groups_by_patient_id_and_hides_it(params: Params, dicom_set) -> None:
     data = params.data.model_copy(update={"frames": "all"})
-    figures = split_dataset(dicom_set.root, dicom_set.out, data, params.split, params.seed)
+    figures, _ = split_dataset(dicom_set.root, dicom_set.out, data, params.split, params.seed)
     manifest = load_manifest(dicom_set.out / "manifest.csv")
     assert "NORMAL/IM0#1" in set(manifest["path"])
     assert (figures["files"], figures["patients"], figures["burned_in"]) == (42, 11, 6)
