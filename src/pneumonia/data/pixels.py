@@ -38,13 +38,13 @@ _in_flight = PixelBudget(MAX_PIXELS)
 
 
 @contextmanager
-def bound_pixels(width: int, height: int) -> Iterator[None]:
-    """Refuse more than MAX_PIXELS before anything is decoded, and wait while others fill memory."""
+def bound_pixels(width: int, height: int, most: int = MAX_PIXELS) -> Iterator[None]:
+    """Refuse more than `most` before anything is decoded, and wait while others fill memory."""
     if min(width, height) < 1:
         raise DecodeError(f"it says that it has {width} x {height} pixels")
-    if width * height > MAX_PIXELS:
-        raise DecodeError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
-    with _in_flight.take(width * height):
+    if width * height > most:
+        raise DecodeError(f"too large: {width} x {height} pixels are more than {most:,}")
+    with _in_flight.take(min(width * height, MAX_PIXELS)):
         yield
 
 
