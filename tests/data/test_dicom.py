@@ -1,6 +1,9 @@
 """DICOM as radiologists see it: transfer syntaxes, windows, frames; and what the header tells."""
 
+import json
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +19,6 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 from pneumonia.data.decode import DecodeError, quiet, read_gray
 from pneumonia.data.dicom import list_frames, read_header
 from pneumonia.data.sources import find_sources
-from pneumonia.data.splitting import split_dataset
 from pneumonia.data.store import load_manifest
 from pneumonia.params import Params
 
@@ -276,9 +278,15 @@ def dicom_set(tmp_path: Path) -> SimpleNamespace:
     return SimpleNamespace(root=root, out=tmp_path / "out")
 
 
-def test_split_groups_by_patient_id_and_hides_it(params: Params, dicom_set) -> None:
-    data = params.data.model_copy(update={"frames": "all"})
-    figures = split_dataset(dicom_set.root, dicom_set.out, data, params.split, params.seed)
+def test_split_groups_by_patient_id_and_hides_it(dicom_set) -> None:
+    out = dicom_set.out
+    out.mkdir()
+    text = Path("params.yaml").read_text().replace("frames: first", "frames: all")
+    (out / "params.yaml").write_text(text)
+    script = [sys.executable, "stages/split.py", str(dicom_set.root), "--output", str(out)]
+    script += ["--metrics", str(out / "m.json"), "--picture", str(out / "p.png")]
+    subprocess.run([*script, "--params", str(out / "params.yaml")], check=True)
+    figures = json.loads((out / "m.json").read_text())
     manifest = load_manifest(dicom_set.out / "manifest.csv")
     assert "NORMAL/IM0#1" in set(manifest["path"])
     assert (figures["files"], figures["patients"], figures["burned_in"]) == (42, 11, 6)
