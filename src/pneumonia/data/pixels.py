@@ -42,9 +42,9 @@ def bound_pixels(width: int, height: int, most: int = MAX_PIXELS) -> Iterator[No
     """Refuse more than `most` before anything is decoded, and wait while others fill memory."""
     if min(width, height) < 1:
         raise DecodeError(f"it says that it has {width} x {height} pixels")
-    if width * height > most:
+    if width * height > min(most, MAX_PIXELS):
         raise DecodeError(f"too large: {width} x {height} pixels are more than {most:,}")
-    with _in_flight.take(min(width * height, MAX_PIXELS)):
+    with _in_flight.take(width * height):
         yield
 
 

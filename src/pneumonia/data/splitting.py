@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,11 @@ def decode_sources(
     root: Path, sources: list[Source], images: np.ndarray, data: DataParams
 ) -> pd.DataFrame:
     """Fill `images` and tell of each file: hash of file and pixels, size, why it is left out."""
+    hash_once = lru_cache(maxsize=256)(hash_file)  # many frames can be of one file
 
     def decode(number: int) -> dict[str, Any]:
         path, frame = root / sources[number].file, sources[number].frame
-        row = {"sha256": hash_file(path), "pixels": "", "width": "", "height": "", "reason": ""}
+        row = {"sha256": hash_once(path), "pixels": "", "width": "", "height": "", "reason": ""}
         try:
             gray = read_gray(path, frame=frame, ct_window=data.ct_window)
         except DecodeError as error:
