@@ -92,7 +92,7 @@ def _convert(image: Image.Image) -> np.ndarray:
         image = image.convert("RGBA")
         gray, alpha = image.convert("L"), image.getchannel("A")
         return np.asarray(ImageChops.multiply(gray, alpha))  # over black
-    return np.asarray(image.convert("L"))
+    return np.asarray(image if image.mode == "L" else image.convert("L"))
 
 
 def fit_square(gray: np.ndarray, size: int, *, keep_aspect: bool) -> np.ndarray:
