@@ -1,6 +1,8 @@
 """What `pneumonia reproduce` says of commits, code, parameters and hashes, without a training."""
 
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -143,3 +145,25 @@ def test_json_holds_everything(found: reproduce.Comparison, capsys) -> None:
     assert shown["outputs"]["models/model.keras"] == "differs"
     assert shown["figures"]["last"] == [None, 1.0]
     assert shown["machine"] == {"cpu": ["fast", "slow"]}
+
+
+def test_a_clone_takes_imported_data_from_the_cache(repository: Path, tmp_path: Path) -> None:
+    image = repository / "data/raw/own/image"
+    image.parent.mkdir(parents=True)
+    image.write_text("grey")
+    for command in (
+        ["dvc", "init", "-q"],
+        ["dvc", "add", "-q", "data/raw/own"],
+        ["git", "add", "-A"],
+        ["git", "commit", "-q", "-m", "Data"],
+    ):
+        subprocess.run(command, cwd=repository, check=True)
+    commit = reproduce.ask_git(repository, "rev-parse", "HEAD")
+    environ = {"PATH": os.environ["PATH"]}
+    reproduce.clone(repository, commit, tmp_path / "clone")
+    reproduce.fetch_data(tmp_path / "clone", "own", repository, environ)
+    assert (tmp_path / "clone/data/raw/own/image").read_text() == "grey"
+    shutil.rmtree(repository / ".dvc/cache")
+    reproduce.clone(repository, commit, tmp_path / "other")
+    with pytest.raises(InputError, match="are not in DVC's cache"):
+        reproduce.fetch_data(tmp_path / "other", "own", repository, environ)
