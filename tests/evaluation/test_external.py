@@ -32,6 +32,8 @@ def test_a_name_below_raw_comes_before_a_path(tmp_path: Path) -> None:
     elsewhere.mkdir()
     assert find_root("set", raw) == raw / "set"
     assert find_root(str(elsewhere), raw) == elsewhere
+    with pytest.raises(InputError, match=r"none \(none\) and no folder"):
+        find_root("nowhere", tmp_path / "none")
     with pytest.raises(InputError, match=r"nowhere is no data set in .*raw \(set\)"):
         find_root("nowhere", raw)
     assert check_name("covid_ct") == "covid_ct"

@@ -84,7 +84,7 @@ def find_root(data: str, raw: Path) -> Path:
     for path in (raw / data, Path(data)):
         if path.is_dir():
             return path
-    known = ", ".join(sorted(path.name for path in raw.iterdir() if path.is_dir())) or "none"
+    known = ", ".join(sorted(path.name for path in raw.glob("*/"))) or "none"
     raise InputError(f"{data} is no data set in {raw} ({known}) and no folder: mend --data")
 
 

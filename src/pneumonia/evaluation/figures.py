@@ -124,11 +124,15 @@ def nest(estimates: dict[str, Estimate]) -> dict[str, Any]:
         place = figures
         for key in path:
             place = place.setdefault(key, {})
-        place |= {
-            last: estimate.value, f"{last}_low": estimate.low, f"{last}_high": estimate.high
-        }  # fmt: skip
+        ends = {last: estimate.value, f"{last}_low": estimate.low, f"{last}_high": estimate.high}
+        place |= {key: _steady(value) for key, value in ends.items()}
     reasons = {name.replace("/", "."): e.reason for name, e in estimates.items() if e.reason}
     return figures | {"reasons": reasons}
+
+
+def _steady(value: float | None) -> float | None:
+    """Twelve digits: the last bits of sums differ between processors, a result should not."""
+    return None if value is None else float(f"{value:.12g}")
 
 
 def delong_interval(scores: Scores, confidence: float) -> dict[str, float | None]:
