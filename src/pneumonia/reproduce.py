@@ -248,6 +248,6 @@ def note_code(logged: Hashes, now: Hashes) -> list[str]:
 
 def note_source(tags: dict[str, str]) -> list[str]:
     """A warning where the machine is only that which logged the result."""
-    if tags.get("source") != "files":
+    if tags.get("source") != "restored":
         return []
-    return ["the run was logged from files: the machine is the one that logged them"]
+    return ["the run was logged from restored files: the machine is the one that logged them"]
