@@ -68,6 +68,11 @@ def test_weights_of_another_family_are_refused(tmp_path: Path) -> None:
         build_model(change(weights=str(tmp_path / "wide.keras")), 32, seed=1)
 
 
+def test_images_too_small_for_a_backbone_are_named() -> None:
+    with pytest.raises(InputError, match="mend data"):
+        build_model(change(backbone="densenet121"), 16, seed=1)
+
+
 def test_without_a_network_the_file_to_fetch_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Networks of keras.applications in place of the CNN, and weights from elsewhere."""
 
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,11 @@ def build_backbone(x: Any, hyperparameters: ModelParams) -> Any:
     options: dict[str, Any] = {"include_top": False, "input_tensor": grey}
     weights = "imagenet" if hyperparameters.weights == "imagenet" else None
     try:
-        return BUILDERS[name](weights=weights, **options).output
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MobileNet's weights are of another size than ours
+            return BUILDERS[name](weights=weights, **options).output
+    except ValueError as error:
+        raise InputError(f"model.backbone {name}: {error}; mend data.image_size") from None
     except Exception as error:  # Keras raises a bare Exception where a download fails
         if weights is None or "URL fetch failure" not in str(error):
             raise
@@ -56,7 +61,7 @@ def load_matching_weights(model: keras.Model, path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras warns of each layer that does not agree
             model.load_weights(path, skip_mismatch=True)
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"model.weights: {path} holds no weights of Keras ({error})") from None
     pairs = zip(before, model.trainable_variables, strict=True)
     if all((old == new.numpy()).all() for old, new in pairs):
