@@ -35,6 +35,9 @@ def list_runs(project: Project, query: str = "") -> list[Run]:
     return list(client.search_runs([experiment.experiment_id], query))
 
 
+LOGGED = {"card.md", "params.json", "results.json"}
+
+
 def list_files(project: Project, run: Run) -> set[str]:
     """Artifacts at the top of a run."""
     items = mlflow.MlflowClient(project.database).list_artifacts(run.info.run_id)
@@ -58,7 +61,7 @@ def test_one_run_holds_parameters_curves_figures_and_pictures(project: Project) 
     stored = {item.path for item in client.list_artifacts(run.info.run_id, "plots")}
     assert {"plots/roc.png", "plots/confusion.png", "plots/shift.png"} <= stored
     assert "plots/report.html" in stored
-    assert {"card.md"} == list_files(project, run)  # no patient's image
+    assert list_files(project, run) == LOGGED  # no patient's image
     assert run.data.tags["data_name"] == "phantom"
     assert len(run.data.tags["data_sha256"]) == 64
     head = project.run("git", "rev-parse", "HEAD~1").strip()
@@ -100,13 +103,14 @@ def test_a_change_of_evaluate_reruns_evaluate_alone_in_temp(project: Project) ->
         *("dvc", "exp", "run", "--temp", "-n", "careful"),
         *("-S", "evaluate.threshold_rule=sensitivity", "-S", "evaluate.log_images=true"),
     )
-    ran = [line for line in said.splitlines() if "Running stage" in line]
-    assert [line.split("'")[1] for line in ran] == ["evaluate"]
+    ran = [line.split("'")[1] for line in said.splitlines() if "Running stage" in line]
+    # the built-in data are not cached, so that a clone without them can apply experiments
+    assert ran == ["data/phantom/dvc.yaml:phantom", "evaluate"]
     results = list_results(project)
     assert len(results) == runs + 1
     assert results[0].data.tags["dvc_experiment"] == "careful"
     assert results[0].data.params["evaluate.threshold_rule"] == "sensitivity"
-    assert list_files(project, results[0]) == {"card.md", "cases.png"}
+    assert list_files(project, results[0]) == LOGGED | {"cases.png"}
     root = (project.root / "mlartifacts").as_uri()
     assert results[0].info.artifact_uri.startswith(root)
     assert "`dvc exp apply careful`" in results[0].data.tags["mlflow.note.content"]
@@ -305,7 +309,7 @@ def test_predict_gives_probability_and_label(project: Project) -> None:
     assert [row["file"] for row in rows] == paths
     assert all(row["label"] == (row["probability"] >= threshold) for row in rows)
     table = project.run("sh", "-c", f"pneumonia predict --csv {paths[0]} 2>/dev/null")
-    assert table.splitlines()[0] == "file,probability,label,name"
+    assert table.splitlines()[0] == "file,probability,label,name,atypical"
 
 
 def test_predict_decodes_as_training_did(project: Project) -> None:

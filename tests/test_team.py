@@ -14,8 +14,9 @@ import pytest
 from pipeline import Project, clone_project
 from servers import connect_postgres, serve_mlflow, serve_postgres, serve_s3
 
-from pneumonia import reproduce, tracking
+from pneumonia import reproduce
 from pneumonia.cli_reproduce import describe_comparison
+from pneumonia.tracking.store import ensure_experiment
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of MLflow's and moto's own dependencies
 
@@ -120,7 +121,7 @@ def test_the_server_asks_for_a_password(team: Team, monkeypatch: pytest.MonkeyPa
 def test_members_who_begin_at_once_share_an_experiment(team: Team) -> None:
     mlflow.set_tracking_uri(team.address)
     with ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(tracking.ensure_experiment, ["at once"] * 8, [None] * 8))
+        found = set(pool.map(ensure_experiment, ["at once"] * 8, [None] * 8))
     assert len(found) == 1
 
 
