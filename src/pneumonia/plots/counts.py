@@ -57,7 +57,7 @@ def draw_shifts(axes: Axes, shifts: pd.DataFrame) -> Axes:
     axes.invert_yaxis()
     axes.set(xlabel="on the test part", title="Images as other hospitals might make them")
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2)
     return axes
 
 
