@@ -35,12 +35,17 @@ class Typicality:
 
 
 def fit_typicality(train: np.ndarray, val: np.ndarray) -> Typicality:
-    """From features float (N, D) of training and of validation images; shrunk covariance."""
-    from sklearn.covariance import LedoitWolf
+    """From features float (N, D) of training and of validation images; shrunk covariance.
 
-    fitted = LedoitWolf().fit(train.astype("float64"))
-    reference = Typicality(fitted.location_, np.asarray(fitted.precision_), 0.0)
-    limit = float(np.quantile(reference.measure(val), TYPICAL_SHARE))
+    On one thread: how several share a matrix product changes its last digits from run to run.
+    """
+    from sklearn.covariance import LedoitWolf
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        fitted = LedoitWolf().fit(train.astype("float64"))
+        reference = Typicality(fitted.location_, np.asarray(fitted.precision_), 0.0)
+        limit = float(np.quantile(reference.measure(val), TYPICAL_SHARE))
     return Typicality(reference.mean, reference.precision, limit)
 
 
