@@ -34,7 +34,7 @@ def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
     from pneumonia.model import load_model
 
     network = load_model(models / "model.keras")
-    typicality = load_typicality(models / "typicality.npz")
+    typicality = load_typicality(models / "typicality.npy")
     raw = predict_images(network, images)
     atypical = typicality.is_atypical(extract_features(network, images))
     probabilities = apply_calibration(raw, decision["calibration"])

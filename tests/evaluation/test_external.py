@@ -77,7 +77,7 @@ def test_a_model_that_is_not_there_is_named(
     with missing, open_model("workspace"):
         pass
     Path("models").mkdir()
-    names = ["decision.json", "model.keras", "typicality.npz"]
+    names = ["decision.json", "model.keras", "typicality.npy"]
     for name in names:
         Path("models", name).write_text("{}")
     with open_model("workspace") as folder:

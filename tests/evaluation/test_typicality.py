@@ -32,12 +32,12 @@ def test_fewer_images_than_features_are_enough() -> None:
 
 def test_kept_in_a_file_with_the_same_bytes(tmp_path: Path) -> None:
     typicality = fit_typicality(draw(100, 0), draw(100, 1))
-    save_typicality(typicality, tmp_path / "a.npz")
-    save_typicality(load_typicality(tmp_path / "a.npz"), tmp_path / "b.npz")
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    save_typicality(typicality, tmp_path / "a.npy")
+    save_typicality(load_typicality(tmp_path / "a.npy"), tmp_path / "b.npy")
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.npz").write_bytes(b"nothing")
-    with pytest.raises(InputError, match=r"x\.npz cannot be read"):
-        load_typicality(tmp_path / "x.npz")
+    (tmp_path / "x.npy").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"x\.npy cannot be read"):
+        load_typicality(tmp_path / "x.npy")

@@ -26,7 +26,7 @@ from pneumonia.files import hash_file, write_csv
 from pneumonia.params import DataParams, Params
 
 NEEDED = [
-    Path("models/model.keras"), Path("models/decision.json"), Path("models/typicality.npz"),
+    Path("models/model.keras"), Path("models/decision.json"), Path("models/typicality.npy"),
 ]  # fmt: skip
 USEFUL = [Path("models/reference.csv"), Path("data/split/manifest.csv")]
 SCRATCH = Path(".cache/external")
@@ -54,7 +54,7 @@ def evaluate_external(
             reason = table["reason"].mode()[0]
             raise InputError(f"no image of {root} can be tested on ({reason}): bring others")
         part = Part(images[table["reason"] == ""], used["label"].to_numpy(int))
-        typicality = load_typicality(model / "typicality.npz")
+        typicality = load_typicality(model / "typicality.npy")
         from pneumonia.evaluation.predictor import extract_features, predict_images
         from pneumonia.model import load_model
 

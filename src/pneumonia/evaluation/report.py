@@ -55,7 +55,7 @@ def evaluate(
     write_json(folders.models / "decision.json", decision)
 
     typicality = fit_typicality(extract(parts["train"].images), extract(parts["val"].images))
-    save_typicality(typicality, folders.models / "typicality.npz")
+    save_typicality(typicality, folders.models / "typicality.npy")
 
     def judge(images: np.ndarray) -> np.ndarray:
         return apply_calibration(predict(images), decision["calibration"])

@@ -35,30 +35,29 @@ class Typicality:
 
 
 def fit_typicality(train: np.ndarray, val: np.ndarray) -> Typicality:
-    """From features float (N, D) of training and of validation images; shrunk covariance.
-
-    On one thread: how several share a matrix product changes its last digits from run to run.
-    """
+    """From features float (N, D) of training and of validation images; shrunk covariance."""
     from sklearn.covariance import LedoitWolf
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):
-        fitted = LedoitWolf().fit(train.astype("float64"))
-        reference = Typicality(fitted.location_, np.asarray(fitted.precision_), 0.0)
-        limit = float(np.quantile(reference.measure(val), TYPICAL_SHARE))
+    fitted = LedoitWolf().fit(train.astype("float64"))
+    reference = Typicality(fitted.location_, np.asarray(fitted.precision_), 0.0)
+    limit = float(np.quantile(reference.measure(val), TYPICAL_SHARE))
     return Typicality(reference.mean, reference.precision, limit)
 
 
 def save_typicality(typicality: Typicality, path: Path) -> None:
-    """Write as .npz, the same bytes for the same values."""
+    """Write as .npy (D + 2, D): mean, precision, and a row of the limit.
+
+    One array, since the bytes of .npz depend on the version of Python.
+    """
+    limit = np.full_like(typicality.mean, typicality.limit)
     with atomic(path) as partial:
-        np.savez(partial, **vars(typicality))
+        np.save(partial, np.vstack([typicality.mean, typicality.precision, limit]))
 
 
 def load_typicality(path: Path) -> Typicality:
     """Raises InputError where the file is missing or is not what `save_typicality` wrote."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Typicality(arrays["mean"], arrays["precision"], float(arrays["limit"]))
-    except (OSError, ValueError, KeyError) as error:
+        rows = np.load(path, allow_pickle=False)
+        return Typicality(rows[0], rows[1:-1], float(rows[-1, 0]))
+    except (OSError, ValueError, EOFError, IndexError, TypeError) as error:
         raise InputError(f"{path} cannot be read ({error}): run `dvc repro`") from None
