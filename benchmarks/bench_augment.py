@@ -1,10 +1,8 @@
 """Images a second and core of the augmentation, beside bare cv2.warpAffine in the same run."""
 
-from collections.abc import Callable
-from time import process_time
-
 import cv2
 import numpy as np
+from timing import measure_rates
 
 from pneumonia.augment import DRAWS, Ranges, change_images, compose_matrices, warp
 
@@ -13,29 +11,20 @@ COUNT, ROUNDS = 2000, 7
 BARE = "bare cv2.warpAffine"
 
 
-def measure(works: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Images per second of processor time, the best of some rounds in turn."""
-    seconds = {name: float("inf") for name in works}
-    for _ in range(ROUNDS):
-        for name, work in works.items():
-            start = process_time()
-            work()
-            seconds[name] = min(seconds[name], process_time() - start)
-    return {name: COUNT / best for name, best in seconds.items()}
-
-
 def compare(size: int) -> None:
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (COUNT, size, size), dtype=np.uint8)
     draws = rng.uniform(-1, 1, (COUNT, DRAWS))
     matrices = compose_matrices(draws, ALL, height=size, width=size)
     pairs = list(zip(images, matrices, strict=True))
-    rates = measure(
+    rates = measure_rates(
         {
             BARE: lambda: [cv2.warpAffine(image, m, (size, size)) for image, m in pairs],
             "our warp": lambda: [warp(image, matrix) for image, matrix in pairs],
             "draw, warp and table": lambda: change_images(images, rng, ALL),
-        }
+        },
+        COUNT,
+        ROUNDS,
     )
     for name, rate in rates.items():
         print(f"{size:4} px  {name:22} {rate:9,.0f} images/s  ratio {rate / rates[BARE]:.2f}")

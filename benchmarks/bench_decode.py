@@ -1,12 +1,11 @@
 """Images a second and core of decoding and resizing, beside bare OpenCV in the same run."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from time import process_time
 
 import cv2
 import numpy as np
+from timing import measure_rates
 
 from pneumonia.data.decode import decode_file
 from pneumonia.data.phantom import simulate_samples
@@ -40,25 +39,16 @@ def read_bare(path: Path) -> np.ndarray:
     return cv2.resize(np.asarray(image), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
-def measure(works: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Images per second of processor time, the best of some rounds in turn."""
-    seconds = {name: float("inf") for name in works}
-    for _ in range(ROUNDS):
-        for name, work in works.items():
-            start = process_time()
-            work()
-            seconds[name] = min(seconds[name], process_time() - start)
-    return {name: COUNT / best for name, best in seconds.items()}
-
-
 def compare(kind: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = write_radiographs(Path(folder), *KINDS[kind])
-        rates = measure(
+        rates = measure_rates(
             {
                 "bare": lambda: [read_bare(path) for path in paths],
                 "ours": lambda: [decode_file(path, SIZE, keep_aspect=False) for path in paths],
-            }
+            },
+            COUNT,
+            ROUNDS,
         )
         differences = [
             np.abs(read_bare(path).astype(int) - decode_file(path, SIZE, keep_aspect=False)).max()
