@@ -13,7 +13,7 @@ import pandas as pd
 
 from pneumonia.data.decode import fit_square
 from pneumonia.data.phantom import Sample, simulate_samples
-from pneumonia.data.store import load_manifest, load_part
+from pneumonia.data.store import load_manifest, load_part, part_rows
 from pneumonia.errors import InputError, run
 from pneumonia.files import read_json
 from pneumonia.model import build_model, load_model
@@ -26,7 +26,7 @@ def load_lesions(split: Path, part: str, samples: list[Sample]) -> tuple[np.ndar
 
     Raises InputError where the simulated images are not those of the part.
     """
-    rows = load_manifest(split / "manifest.csv").query("split == @part").sort_values("row")
+    rows = part_rows(load_manifest(split / "manifest.csv"), part)
     stored = np.asarray(load_part(split / part).images)
     known = {sample.path: sample for sample in samples}
     if not set(rows["path"]) <= set(known):

@@ -25,11 +25,11 @@ import typer
 from ruamel.yaml import YAML
 
 from pneumonia.augment import Ranges, augment_images
-from pneumonia.data.store import Part, load_manifest, load_part
+from pneumonia.data.store import Part, load_manifest, load_part, part_rows
 from pneumonia.errors import run
 from pneumonia.evaluation.calibration import apply_calibration
 from pneumonia.evaluation.decision import decide
-from pneumonia.evaluation.predictor import extract_features, predict_images
+from pneumonia.evaluation.predictor import add_features, predict_with_features
 from pneumonia.evaluation.shift import measure_shifts
 from pneumonia.evaluation.typicality import fit_typicality
 from pneumonia.files import hash_file
@@ -73,7 +73,7 @@ def hold_out(
 def measure_seed(settings: Params, data: Path, left: str, seed: int) -> dict[str, Any]:
     """Train with one seed; the shift suite's table and the time that training took, in seconds."""
     part, val = load_part(data / "train"), load_part(data / "val")
-    manifest = load_manifest(data / "manifest.csv").query("split == 'train'").sort_values("row")
+    manifest = part_rows(load_manifest(data / "manifest.csv"), "train")
     train, held = hold_out(manifest["path"], manifest["group"], part.labels, left)
     images, labels = np.asarray(part.images)[held], part.labels[held]
     with tempfile.TemporaryDirectory() as folder:
@@ -90,19 +90,18 @@ def measure_seed(settings: Params, data: Path, left: str, seed: int) -> dict[str
             copies=copies, seed=seed, work=work,
         )  # fmt: skip
         seconds = perf_counter() - start
-    extract = partial(extract_features, model)
-    typicality = fit_typicality(extract(np.asarray(part.images)[train]), extract(val.images))
+    read = partial(predict_with_features, add_features(model))
+    typicality = fit_typicality(
+        read(np.asarray(part.images)[train])[1], read(np.asarray(val.images))[1]
+    )
+    decision = decide(lambda images: read(images)[0], val, settings.evaluate, seed)
 
-    def find_atypical(images: np.ndarray) -> np.ndarray:
-        return typicality.is_atypical(extract(images))
+    def judge(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        raw, features = read(images)
+        p = apply_calibration(raw, decision["calibration"])
+        return p, typicality.is_atypical(features)
 
-    decision = decide(partial(predict_images, model), val, settings.evaluate, seed)
-
-    def predict(images: np.ndarray) -> np.ndarray:
-        return apply_calibration(predict_images(model, images), decision["calibration"])
-
-    held_out = Part(images, labels)
-    table = measure_shifts(predict, find_atypical, held_out, decision["threshold"], seed)
+    table = measure_shifts(judge, Part(images, labels), decision["threshold"], seed)
     return {"seconds": seconds, "shifts": table.to_dict("records")}
 
 

@@ -14,7 +14,8 @@ from pipeline import Project, clone_project
 from pydicom.data import get_testdata_file
 
 from pneumonia.data.store import load_part
-from pneumonia.evaluation.predictor import predict_model
+from pneumonia.evaluation.predictor import predict_images
+from pneumonia.model import load_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of MLflow's and DVC's own dependencies
 
@@ -80,7 +81,7 @@ def test_logged_model_gives_the_same_probabilities(project: Project) -> None:
     run = list_results(project)[-1]
     logged = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     images = np.asarray(load_part(project.root / "data/split/test").images)
-    ours = predict_model(project.root / "models/model.keras", images)
+    ours = predict_images(load_model(project.root / "models/model.keras"), images)
     np.testing.assert_allclose(np.asarray(logged.predict(images))[:, 0], ours, atol=1e-6)
     assert logged.metadata.signature.inputs.inputs[0].type == np.uint8
 

@@ -47,8 +47,10 @@ def test_a_brightness_classifier_fails_under_darkness_alone(images: np.ndarray) 
     both, labels = np.concatenate([images, bright]), np.repeat([0, 1], 3)
     middle = (images.mean() + bright.mean()) / 2
     table = measure_shifts(
-        lambda x: 1 / (1 + np.exp(-(x.mean(axis=(1, 2)) - middle) / 8)),
-        lambda x: x.mean(axis=(1, 2)) < 90,
+        lambda x: (
+            1 / (1 + np.exp(-(x.mean(axis=(1, 2)) - middle) / 8)),
+            x.mean(axis=(1, 2)) < 90,
+        ),
         Part(both, labels),
         0.5,
         seed=0,

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pneumonia.data.store import Part
-from pneumonia.evaluation.predictor import predict_epochs, predict_model
+from pneumonia.evaluation.predictor import predict_epochs, predict_images
 from pneumonia.model import build_model, load_model, save_model
 from pneumonia.params import ModelParams, TrainParams
 from pneumonia.training import (
@@ -74,7 +74,7 @@ def test_kept_epochs_give_their_own_predictions(tmp_path: Path) -> None:
     images = make_part(1).images
     by_epoch = predict_epochs(Path(model), weights, images)
     assert by_epoch.shape == (3, 24)
-    last = predict_model(Path(model), images, batch_size=7)
+    last = predict_images(load_model(Path(model)), images, batch_size=7)
     np.testing.assert_allclose(by_epoch[-1], last, atol=1e-6)
 
 

@@ -30,13 +30,13 @@ def predict_files(paths: list[Path], models: Path) -> list[dict[str, Any]]:
 
     decision = read_decision(models / "decision.json")
     names, images = decode_images(paths, decision)
-    from pneumonia.evaluation.predictor import extract_features, predict_images
+    from pneumonia.evaluation.predictor import add_features, predict_with_features
     from pneumonia.model import load_model
 
     network = load_model(models / "model.keras")
     typicality = load_typicality(models / "typicality.npy")
-    raw = predict_images(network, images)
-    atypical = typicality.is_atypical(extract_features(network, images))
+    raw, features = predict_with_features(add_features(network), images)
+    atypical = typicality.is_atypical(features)
     probabilities = apply_calibration(raw, decision["calibration"])
     labels = (probabilities >= decision["threshold"]).astype(int)
     return [

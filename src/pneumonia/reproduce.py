@@ -19,8 +19,9 @@ from ruamel.yaml import YAML
 
 from pneumonia.errors import InputError
 from pneumonia.files import read_json, write_text
+from pneumonia.git import run_git
 from pneumonia.provenance import Hashes, describe_machine, read_lock
-from pneumonia.tracking.result import flatten
+from pneumonia.tracking.result import list_numbers
 
 OWN_VARIABLES = ("DVC_EXP_", "DVC_ROOT", "DVC_STAGE", "MLFLOW_", "PYTHONPATH")
 
@@ -143,8 +144,7 @@ def find_commit(tags: dict[str, str], root: Path) -> tuple[str, list[str]]:
 
 def ask_git(folder: Path, *arguments: str) -> str:
     """What Git answers in a folder, stripped; empty where it fails."""
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return (run_git(*arguments, folder=folder) or b"").decode().strip()
 
 
 def clone(root: Path, commit: str, folder: Path) -> None:
@@ -202,10 +202,10 @@ def run_pipeline(folder: Path, environ: Mapping[str, str]) -> int:
     )  # fmt: skip
     try:
         return process.wait()
-    except BaseException:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-        raise
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
 
 
 def compare_outputs(logged: Hashes, now: Hashes) -> dict[str, str]:
@@ -225,11 +225,7 @@ def compare_figures(
     logged: dict[str, float], evaluation: dict[str, Any]
 ) -> dict[str, tuple[float | None, float]]:
     """Figures of the test part that are not the same to the last digit: (logged, now)."""
-    now = {
-        name: float(value)
-        for name, value in flatten(evaluation).items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
+    now = list_numbers(evaluation)
     pairs = {name: (logged.get(f"test_{name}"), value) for name, value in now.items()}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 

@@ -1,10 +1,10 @@
 """Results of earlier revisions: of Git commits and DVC experiments, read without a checkout."""
 
 import re
-import subprocess
 from pathlib import Path
 
 from pneumonia.errors import InputError
+from pneumonia.git import run_git
 
 WORKSPACE = "workspace"
 
@@ -14,11 +14,13 @@ def find_commit(revision: str) -> str | None:
 
     Raises InputError where several experiments have the name.
     """
-    found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    found = run_git(
+        "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
+    )
     if found is not None:
         return found.decode().strip()
     listed = (
-        _git("for-each-ref", "--format=%(refname) %(objectname)", "refs/exps") or b""
+        run_git("for-each-ref", "--format=%(refname) %(objectname)", "refs/exps") or b""
     ).decode()
     pattern = rf"^refs/exps/[0-9a-f]{{2}}/[0-9a-f]{{38}}/{re.escape(revision)} ([0-9a-f]{{40}})$"
     commits = re.findall(pattern, listed, re.MULTILINE)
@@ -42,7 +44,7 @@ def require_commit(revision: str) -> str:
 
 def read_tracked(commit: str, path: Path) -> bytes | None:
     """A file as Git has it in a commit; None where it is not there."""
-    return _git("show", f"{commit}:./{path.as_posix()}")
+    return run_git("show", f"{commit}:./{path.as_posix()}")
 
 
 def fetch_outputs(commit: str, wanted: list[Path], folder: Path) -> list[Path]:
@@ -68,8 +70,3 @@ def fetch_outputs(commit: str, wanted: list[Path], folder: Path) -> list[Path]:
             ) from None
         written.append(target)
     return written
-
-
-def _git(*arguments: str) -> bytes | None:
-    done = subprocess.run(["git", *arguments], capture_output=True, check=False)
-    return done.stdout if done.returncode == 0 else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from pneumonia.errors import InputError
 from pneumonia.params import Params
-from pneumonia.tracking.result import MODEL_TAG, flatten
+from pneumonia.tracking.result import MODEL_TAG, list_numbers
 from pneumonia.tracking.store import connect, open_run
 
 
@@ -52,11 +52,7 @@ def log_external(
         "evaluated_model_sha256": figures["model_sha256"],
         "model_run": runs[0].info.run_id if runs else "none",
     }
-    numbers = {
-        f"external_{name}": float(value)
-        for name, value in flatten(figures).items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
+    numbers = {f"external_{name}": value for name, value in list_numbers(figures).items()}
     with open_run(experiment_id, f"{figures['trained_on']} on {figures['data']}", tags) as run_id:
         mlflow.log_params({"evaluate.data": figures["data"], "evaluate.model": figures["model"]})
         mlflow.log_metrics(numbers)

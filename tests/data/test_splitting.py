@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pneumonia.data.splitting import split_dataset
-from pneumonia.data.store import load_manifest, load_part, part_groups
+from pneumonia.data.store import load_manifest, load_part, part_rows
 from pneumonia.errors import InputError
 from pneumonia.files import hash_file
 from pneumonia.params import Params
@@ -46,7 +46,7 @@ def test_parts_and_manifest_agree(params: Params, make_images, tmp_path: Path) -
         rows = manifest[manifest["split"] == part].sort_values("row")
         assert loaded.images.shape == (len(rows), 96, 96)
         np.testing.assert_array_equal(loaded.labels, rows["label"])
-        assert len(part_groups(manifest, part)) == len(rows)
+        assert len(part_rows(manifest, part)) == len(rows)
     assert manifest.groupby("group")["split"].nunique().max() == 1
     assert not list((tmp_path / "out").glob(".*"))
 

@@ -129,7 +129,6 @@ def load_manifest(path: Path) -> pd.DataFrame:
     return frame.assign(label=pd.to_numeric(frame["label"]), row=pd.to_numeric(frame["row"]))
 
 
-def part_groups(manifest: pd.DataFrame, part: str) -> np.ndarray:
-    """The patient of each image of a part, str (N,), in the order of its images.npy."""
-    rows = manifest[manifest["split"] == part].sort_values("row")
-    return rows["group"].to_numpy(dtype=str)
+def part_rows(manifest: pd.DataFrame, part: str) -> pd.DataFrame:
+    """The manifest's rows of a part, in the order of its images.npy."""
+    return manifest[manifest["split"] == part].sort_values("row")

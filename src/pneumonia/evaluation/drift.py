@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pneumonia.data.store import PARTS, Part
+from pneumonia.data.store import PARTS, Part, part_rows
 from pneumonia.progress import track
 
 FEATURES = ("mean", "contrast", "sharpness", "width", "height")
@@ -42,7 +42,7 @@ def tabulate_reference(
     """models/reference.csv: part, group, FEATURES and p (calibrated, of val alone)."""
     tables = []
     for name in PARTS[:2]:
-        rows = manifest[manifest["split"] == name].sort_values("row")
+        rows = part_rows(manifest, name)
         table = describe_images(parts[name].images, rows)
         p = val_scores[table["row"]] if name == "val" else np.nan
         tables.append(table.assign(part=name, p=p))

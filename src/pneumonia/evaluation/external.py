@@ -55,12 +55,12 @@ def evaluate_external(
             raise InputError(f"no image of {root} can be tested on ({reason}): bring others")
         part = Part(images[table["reason"] == ""], used["label"].to_numpy(int))
         typicality = load_typicality(model / "typicality.npy")
-        from pneumonia.evaluation.predictor import extract_features, predict_images
+        from pneumonia.evaluation.predictor import add_features, predict_with_features
         from pneumonia.model import load_model
 
-        network = load_model(model / "model.keras")
-        scores = predict_images(network, part.images)
-        atypical = typicality.is_atypical(extract_features(network, part.images))
+        network = add_features(load_model(model / "model.keras"))
+        scores, features = predict_with_features(network, part.images)
+        atypical = typicality.is_atypical(features)
         folders = Folders(
             root, model, Path(f"metrics/external/{name}.json"), Path(f"plots/external/{name}")
         )

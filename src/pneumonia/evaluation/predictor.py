@@ -8,11 +8,6 @@ import numpy as np
 from pneumonia.model import load_model
 
 
-def predict_model(model_path: Path, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """P(pneumonia), float64 (N,), of uint8 images (N, H, W)."""
-    return predict_images(load_model(model_path), images, batch_size)
-
-
 def predict_images(model: keras.Model, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
     """P(pneumonia), float64 (N,), of uint8 images (N, H, W), a batch at a time."""
     batches = [
@@ -22,14 +17,21 @@ def predict_images(model: keras.Model, images: np.ndarray, batch_size: int = 256
     return np.concatenate(batches).astype("float64")[:, 0]
 
 
-def extract_features(model: keras.Model, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """What the last layer sees of uint8 images (N, H, W): float32 (N, features)."""
-    extractor = keras.Model(model.inputs, model.get_layer("features").output)
+def add_features(model: keras.Model) -> keras.Model:
+    """The same model with a second output: what its last layer sees, float32 (N, features)."""
+    return keras.Model(model.inputs, [model.outputs[0], model.get_layer("features").output])
+
+
+def predict_with_features(
+    model: keras.Model, images: np.ndarray, batch_size: int = 256
+) -> tuple[np.ndarray, np.ndarray]:
+    """P(pneumonia), float64 (N,), and features (N, D) by a model of `add_features`, in one pass."""
     batches = [
-        extractor.predict_on_batch(np.asarray(images[start : start + batch_size]))
+        model.predict_on_batch(np.asarray(images[start : start + batch_size]))
         for start in range(0, len(images), batch_size)
     ]
-    return np.concatenate(batches)
+    probabilities, features = (np.concatenate(output) for output in zip(*batches, strict=True))
+    return probabilities.astype("float64")[:, 0], features
 
 
 def predict_epochs(model_path: Path, weights: list[Path], images: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pneumonia.data.store import Part, load_manifest, load_part
+from pneumonia.data.store import Part, load_manifest, load_part, part_rows
 from pneumonia.evaluation import metrics
 from pneumonia.evaluation.calibration import apply_calibration
 from pneumonia.evaluation.decision import decide
@@ -44,24 +44,26 @@ def evaluate(
     `data` holds its name and how files are decoded. Thresholds and calibration come from
     validation images; the test part is read only after both are fixed.
     """
-    from pneumonia.evaluation.predictor import extract_features, predict_epochs, predict_images
+    from pneumonia.evaluation.predictor import add_features, predict_epochs, predict_with_features
     from pneumonia.model import load_model
 
     model = folders.models / "model.keras"
-    network = load_model(model)
-    predict, extract = partial(predict_images, network), partial(extract_features, network)
+    read = partial(predict_with_features, add_features(load_model(model)))
     parts = {name: load_part(folders.split / name) for name in ("train", "val")}
-    decision = decide(predict, parts["val"], settings, seed) | data
+    decision = decide(lambda images: read(images)[0], parts["val"], settings, seed) | data
     write_json(folders.models / "decision.json", decision)
-
-    typicality = fit_typicality(extract(parts["train"].images), extract(parts["val"].images))
+    (_, train_features), (val_raw, val_features) = (read(part.images) for part in parts.values())
+    typicality = fit_typicality(train_features, val_features)
     save_typicality(typicality, folders.models / "typicality.npy")
 
-    def judge(images: np.ndarray) -> np.ndarray:
-        return apply_calibration(predict(images), decision["calibration"])
+    def judge(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        raw, features = read(images)
+        p = apply_calibration(raw, decision["calibration"])
+        return p, typicality.is_atypical(features)
 
     manifest = load_manifest(folders.split / "manifest.csv")
-    reference = tabulate_reference(parts, manifest, judge(parts["val"].images))
+    val_p = apply_calibration(val_raw, decision["calibration"])
+    reference = tabulate_reference(parts, manifest, val_p)
     write_csv(folders.models / "reference.csv", reference)
     test = load_part(folders.split / "test")
     weights = sorted((folders.models / "epochs").glob("*.weights.h5"))
@@ -70,19 +72,12 @@ def evaluate(
         test.labels,
         predict_epochs(model, weights, test.images),
     )
-    shifts = measure_shifts(
-        judge,
-        lambda images: typicality.is_atypical(extract(images)),
-        test,
-        decision["threshold"],
-        seed,
-    )
-    for name, table in {"epochs": epochs, "shift": shifts}.items():
-        write_csv(folders.plots / f"{name}.csv", table)
-    rows = manifest[manifest["split"] == "test"].sort_values("row")
+    write_csv(folders.plots / "epochs.csv", epochs)
+    shifts = measure_shifts(judge, test, decision["threshold"], seed)
+    write_csv(folders.plots / "shift.csv", shifts)
+    rows, raw = part_rows(manifest, "test"), read(test.images)[0]
     facts = {"data": data["name"], "model_sha256": hash_file(model)} | summarise_shifts(shifts)
-    figures = report(test, predict(test.images), rows, decision, settings, seed, folders, facts)
-    return figures
+    return report(test, raw, rows, decision, settings, seed, folders, facts)
 
 
 def report(

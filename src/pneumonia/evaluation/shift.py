@@ -14,21 +14,21 @@ REPORTED = ("auc", "accuracy", "sensitivity", "specificity", "ece")
 
 
 def measure_shifts(
-    predict: Callable[[np.ndarray], np.ndarray],
-    find_atypical: Callable[[np.ndarray], np.ndarray],
+    judge: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     part: Part,
     threshold: float,
     seed: int,
 ) -> pd.DataFrame:
     """Columns shift, `REPORTED` and atypical (the share of images flagged), a row a shift.
 
-    `predict` gives probabilities float (N,), `find_atypical` flags bool (N,).
+    `judge` gives probabilities float (N,) and whether each image is atypical, bool (N,).
     """
     ones = np.ones((1, len(part.labels)))
     rows = []
     for name in track(SHIFTS, "shift suite", total=len(SHIFTS)):
         images = shift_images(part.images, name, seed)
-        figures = metrics.all_metrics(part.labels, predict(images), threshold, ones)
+        scores, atypical = judge(images)
+        figures = metrics.all_metrics(part.labels, scores, threshold, ones)
         row = {"shift": name} | {key: float(figures[key][0]) for key in REPORTED}
-        rows.append(row | {"atypical": float(find_atypical(images).mean())})
+        rows.append(row | {"atypical": float(atypical.mean())})
     return pd.DataFrame(rows)

@@ -1,6 +1,5 @@
 """What an MLflow run of one pipeline result holds: parameters, trials, curves, figures, model."""
 
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -10,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pneumonia.files import hash_file, read_json
+from pneumonia.git import run_git
 from pneumonia.params import TrackingParams
 from pneumonia.processes import name_process
 from pneumonia.provenance import describe_machine, hash_results
@@ -44,8 +44,7 @@ class ResultFiles:
 
 def read_head() -> str:
     """The commit that the workspace stands on; 'none' outside Git."""
-    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return git.stdout.strip() or "none"
+    return (run_git("rev-parse", "HEAD") or b"none").decode().strip()
 
 
 def describe_source(
@@ -92,6 +91,15 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             else {f"{prefix}{key}": value}
         )
     return flat
+
+
+def list_numbers(figures: dict[str, Any]) -> dict[str, float]:
+    """The numbers among figures, by their joined keys: what MLflow takes as metrics."""
+    return {
+        key: float(value)
+        for key, value in flatten(figures).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def log_epochs(curves: pd.DataFrame, run_id: str) -> None:
@@ -159,14 +167,8 @@ def log_evaluation(files: ResultFiles, with_images: bool) -> None:
     """
     import mlflow
 
-    numbers = flatten(read_json(files.evaluation))
-    mlflow.log_metrics(
-        {
-            f"test_{key}": float(value)
-            for key, value in numbers.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
-    )
+    numbers = list_numbers(read_json(files.evaluation))
+    mlflow.log_metrics({f"test_{key}": value for key, value in numbers.items()})
     for picture in sorted(files.plots.glob("*.*")):
         mlflow.log_artifact(str(picture), "plots")
     mlflow.log_artifact(str(files.evaluation), "metrics")

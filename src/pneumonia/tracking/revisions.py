@@ -1,7 +1,6 @@
 """What Git and DVC hold: experiments and commits, and the result that each of them carries."""
 
 import hashlib
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pneumonia.git import run_git
+from pneumonia.provenance import hash_path
+from pneumonia.revisions import read_tracked
 from pneumonia.tracking.result import ResultFiles
 
 FILES = ResultFiles()
@@ -38,12 +40,6 @@ class Revision:
         return f"git checkout {self.label} && dvc checkout"
 
 
-def run_git(*arguments: str) -> bytes | None:
-    """Git's standard output in the current folder; None where it fails."""
-    done = subprocess.run(["git", *arguments], capture_output=True, check=False)
-    return None if done.returncode else done.stdout
-
-
 def list_experiments() -> list[Revision]:
     """DVC's experiments in this clone, whatever commit they began at."""
     listed = run_git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps") or b""
@@ -65,7 +61,7 @@ def list_commits() -> list[Revision]:
 
 def read_at(revision: Revision, path: Path) -> bytes | None:
     """A file that Git holds at a revision; None where there is none."""
-    return run_git("show", f"{revision.commit}:./{path.as_posix()}")
+    return read_tracked(revision.commit, path)
 
 
 def hash_evaluation(revision: Revision) -> str | None:
@@ -121,14 +117,8 @@ def find_mismatch(root: Path) -> str | None:
                 return f"{key} in {PARAMS}"
         for out in stage.get("outs", []):
             path = root / out["path"]
-            if path in vars(FILES.under(root)).values() and hash_md5(path) != out["md5"]:
+            if path not in vars(FILES.under(root)).values():
+                continue
+            if not path.is_file() or hash_path(path) != out["md5"]:
                 return out["path"]
     return None
-
-
-def hash_md5(path: Path) -> str | None:
-    """DVC's hash of a file; None where there is none."""
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -71,29 +71,19 @@ def log_result(
     for run in found:
         if run.data.tags.get(EVALUATION_TAG) == evaluation_sha256:
             return run.info.run_id
-    return _log_whole(experiment_id, files, parameters, tags, settings)
-
-
-def shows_images(parameters: dict[str, Any]) -> bool:
-    """Whether patients' images may go to MLflow, by the parameters that made the result."""
-    return bool(parameters.get("evaluate", {}).get("log_images"))
-
-
-def _log_whole(
-    experiment_id: str,
-    files: ResultFiles,
-    parameters: dict[str, Any],
-    tags: dict[str, str],
-    settings: TrackingParams,
-) -> str:
     from pneumonia.model import load_model
 
-    with open_run(experiment_id, tags.get(EXPERIMENT_TAG), tags) as run_id:
+    with open_run(experiment_id, name, tags) as run_id:
         tracked = TrackedTraining(experiment_id, run_id, settings.log_model)
         tracked.log_start(parameters, files)
         tracked.log_end(load_model(files.model), parameters["data"]["image_size"], files)
         log_evaluation(files, shows_images(parameters))
     return run_id
+
+
+def shows_images(parameters: dict[str, Any]) -> bool:
+    """Whether patients' images may go to MLflow, by the parameters that made the result."""
+    return bool(parameters.get("evaluate", {}).get("log_images"))
 
 
 def log_workspace(params: Params, environ: Mapping[str, str], source: str) -> str:
