@@ -230,7 +230,8 @@ def keep_epochs(work: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for path in sorted(work.glob("[0-9]*.weights.h5")):
-        shutil.copyfile(path, folder / path.name)
+        with atomic(folder / path.name) as partial:
+            shutil.copyfile(path, partial)
 
 
 def summarise(history: pd.DataFrame, parameters: int) -> dict[str, Any]:
