@@ -1,6 +1,7 @@
 """The whole pipeline by real DVC and MLflow, on a shrunk copy of the project."""
 
 import json
+import re
 import shutil
 import subprocess
 from hashlib import sha256
@@ -89,13 +90,6 @@ def test_logged_model_gives_the_same_probabilities(project: Project) -> None:
 def test_nothing_to_do_runs_nothing(project: Project) -> None:
     assert "Running stage" not in project.run("dvc", "repro")
     assert project.run("dvc", "status").strip() == "Data and pipelines are up to date."
-
-
-def test_forced_rerun_leaves_the_lock_unchanged(project: Project) -> None:
-    before = project.read("dvc.lock")
-    project.run("dvc", "repro", "--force")
-    assert project.read("dvc.lock") == before
-    assert project.run("git", "status", "--porcelain").strip() == ""
 
 
 def test_a_change_of_evaluate_reruns_evaluate_alone_in_temp(project: Project) -> None:
@@ -192,6 +186,27 @@ def test_sync_logs_pulled_experiments_once_and_no_mixture(clone: Project) -> Non
     params.write_text(params.read_text().replace("train:\n  epochs: 2", "train:\n  epochs: 3"))
     assert "train in params.yaml is not as dvc.lock says" in clone.run("pneumonia", "sync")
     assert len(list_results(clone)) == 1
+
+
+def test_reproduce_gives_the_same_bytes_and_finds_the_one_touched_up(clone: Project) -> None:
+    """A figure is bettered and all made to agree with it: lock, commit and MLflow run.
+
+    All stages run by force in another clone, so this shows as well that they give the same bytes.
+    """
+    clone.run("dvc", "checkout", "--quiet", "--allow-missing")
+    metrics = clone.root / "metrics/evaluate.json"
+    figures = json.loads(metrics.read_text())
+    metrics.write_text(json.dumps(figures | {"auc": 0.999}))
+    clone.run("dvc", "commit", "--force", "evaluate")
+    clone.run("git", "commit", "-q", "-a", "-m", "A better result")
+    (run_id,) = re.findall("[0-9a-f]{32}", clone.run("pneumonia", "sync"))
+    said = clone.run("pneumonia", "reproduce", run_id, code=1)
+    differing = [line.split()[-1] for line in said.splitlines() if "  differs: " in line]
+    assert differing == ["metrics/evaluate.json"]
+    assert f"auc: logged 0.999, now {figures['auc']:.9g}" in said
+    assert "made again on: the same type of machine" in said
+    (same, outputs) = re.findall(r"another result: (\d+) of (\d+) outputs", said)[0]
+    assert int(same) == int(outputs) - 1 > 40
 
 
 def test_side_by_side_all_reach_mlflow(clone: Project) -> None:
@@ -330,6 +345,21 @@ def test_predict_decodes_as_training_did(project: Project) -> None:
     assert len(rows) == 31
     assert rows[0]["probability"] == pytest.approx(plain[0]["probability"], abs=1e-5)
     assert rows[30]["probability"] != pytest.approx(plain[1]["probability"], abs=1e-5)
+
+
+def test_predict_refuses_a_decision_made_for_another_model(project: Project) -> None:
+    """Train has ended, evaluate has not: the threshold would be that of the model before."""
+    image = next((project.root / "data/raw/phantom/NORMAL").iterdir())
+    model = project.root / "models/model.keras"
+    before = model.read_bytes()
+    model.unlink()  # it may be a link into DVC's cache
+    model.write_bytes(before + b"retrained")
+    try:
+        said = project.run("pneumonia", "predict", str(image), code=2)
+    finally:
+        model.write_bytes(before)
+    assert "decision.json was made for another model than models/model.keras: run" in said
+    assert "Traceback" not in said
 
 
 def test_predict_refuses_what_is_no_image(project: Project) -> None:

@@ -1,5 +1,6 @@
 """Training ends with the same bytes, at once or after an interruption; models load in safe mode."""
 
+import gc
 import shutil
 from pathlib import Path
 
@@ -63,6 +64,19 @@ def test_same_bytes_twice_and_after_an_interruption(tmp_path: Path) -> None:
         history.reset_index(drop=True), resumed_history.reset_index(drop=True), rtol=1e-8
     )
     assert list(history["epoch"]) == [1, 1, 2, 2, 3, 3]
+
+
+def test_a_model_that_is_gone_leaves_no_graph_behind(tmp_path: Path) -> None:
+    """Else the memory of a search grows from trial to trial; see `LeanAdamW`."""
+
+    def count_graphs() -> int:
+        gc.collect()
+        return sum(type(found).__name__ == "FuncGraph" for found in gc.get_objects())
+
+    before = count_graphs()
+    for name in ("a", "b"):
+        train(tmp_path / name)
+    assert count_graphs() == before
 
 
 def test_kept_epochs_give_their_own_predictions(tmp_path: Path) -> None:

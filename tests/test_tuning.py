@@ -67,6 +67,9 @@ def test_hyperband_trains_promoted_trials_longer(run) -> None:
     lengths = found.curves.groupby("trial")["epoch"].max()
     assert lengths.min() < lengths.max() == 3
     assert found.trials["learning_rate"][0] == SMALL.learning_rate
+    told = tuning.summarise(found)  # promoted, the best has the values of a worse trial as well
+    assert told["best_score"] == found.trials["score"].max()
+    assert found.trials["score"][told["best_trial"]] == told["best_score"]
 
 
 def test_loss_is_minimised_and_the_grid_ends(run) -> None:

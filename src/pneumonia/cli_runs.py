@@ -35,6 +35,10 @@ def sync(
     commits: Annotated[
         bool, typer.Option("--commits", help="Also each commit that changed a result.")
     ] = False,
+    stale_hours: Annotated[
+        float | None,
+        typer.Option(min=0, help="End runs of other machines that were silent for so long."),
+    ] = None,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
     """Log to MLflow what no run carries yet: the workspace's result and DVC's experiments."""
@@ -44,6 +48,7 @@ def sync(
     from pneumonia.tracking.sync import sync_revisions, sync_workspace
 
     settings = load_params(params)
+    tell_distant_runs(settings.tracking.experiment, stale_hours)
     found = revisions.list_experiments() + (revisions.list_commits() if commits else [])
     results = sync_revisions(found, settings, os.environ)
     results.append(sync_workspace(settings, os.environ))
@@ -54,6 +59,20 @@ def sync(
             typer.echo(f"{result.label}: not logged: {result.reason}", err=True)
     if not any(result.run_id for result in results):
         raise InputError("there is no result to log: run `dvc repro` or `dvc pull` first")
+
+
+def tell_distant_runs(experiment: str, stale_hours: float | None) -> None:
+    """Name on standard error what is RUNNING elsewhere, after ending what was silent for long."""
+    from pneumonia.tracking.store import connect, end_silent_runs
+
+    hours = float("inf") if stale_hours is None else stale_hours
+    for run in end_silent_runs(connect(experiment, os.environ), hours):
+        typer.echo(
+            f"MLflow run {run.run_id} is RUNNING on {run.host}, last heard of "
+            f"{run.last_sign:%Y-%m-%d %H:%M} UTC: if that machine is gone, end the run with "
+            "`pneumonia sync --stale-hours HOURS`",
+            err=True,
+        )
 
 
 @app.command()

@@ -11,6 +11,11 @@ def name_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.0f}"
 
 
+def find_host(process: str) -> str:
+    """The machine of a process as `name_process` names it; empty where it has no such name."""
+    return process.rsplit(":", 2)[0]
+
+
 def is_gone(process: str) -> bool:
     """Whether a process as `name_process` names it ran on this machine and runs no more."""
     host, pid, start = (process.rsplit(":", 2) + ["", ""])[:3]

@@ -174,10 +174,12 @@ class Search:
     """What a search found.
 
     trials: trial, status, score, validation figures, hyperparameters, message;
-    curves: trial, epoch, part, loss, accuracy, auc; timed_out: whether `max_minutes` ended it.
+    curves: trial, epoch, part, loss, accuracy, auc; timed_out: whether `max_minutes` ended it;
+    best_trial: whose values `best` are, None without a search.
     """
 
     best: ModelParams
+    best_trial: int | None
     trials: pd.DataFrame
     curves: pd.DataFrame
     timed_out: bool = False
@@ -192,33 +194,32 @@ def collect_search(oracle: SearchOracle, settings: TuneParams) -> Search:
         raise InputError(f"no trial was completed; the last one said: {trials['message'].iloc[-1]}")
     ascending = OBJECTIVES[settings.objective].direction == "min"
     best = completed.sort_values("score", ascending=ascending, kind="stable").iloc[0]
-    values = oracle.trials[oracle.start_order[int(best.name)]].hyperparameters.values  # pyright: ignore
-    return Search(select_hyperparameters(values), trials, collect_curves(oracle), oracle.timed_out)
+    trial = oracle.trials[oracle.start_order[int(best.name)]]  # pyright: ignore
+    values = select_hyperparameters(trial.hyperparameters.values)
+    return Search(values, int(best["trial"]), trials, collect_curves(oracle), oracle.timed_out)
 
 
 def skip_search(default: ModelParams) -> Search:
     """The default as the only trial, not run."""
     row = {"trial": 0, "status": "SKIPPED", "score": None} | default.model_dump() | {"message": ""}
-    return Search(default, pd.DataFrame([row]), pd.DataFrame(columns=CURVE_COLUMNS))
+    return Search(default, None, pd.DataFrame([row]), pd.DataFrame(columns=CURVE_COLUMNS))
 
 
 def summarise(search: Search) -> dict[str, Any]:
     """How many trials ended how, the best one's number and score, and its hyperparameters."""
     done = search.trials[search.trials["status"] == "COMPLETED"]
     failed = search.trials[search.trials["status"] == "FAILED"]
-    best = search.best.model_dump()
-    chosen = [all(row[name] == best[name] for name in best) for row in done.to_dict("records")]
-    row = done[chosen].iloc[0] if any(chosen) else None
+    scores = dict(zip(done["trial"], done["score"], strict=True))
     return {
         "trials": len(search.trials),
         "completed": len(done),
         "pruned": int((search.trials["status"] == "PRUNED").sum()),
         "failed": {str(row["trial"]): row["message"] for row in failed.to_dict("records")},
         "timed_out": search.timed_out,
-        "best_trial": None if row is None else int(row["trial"]),
-        "best_score": None if row is None else float(row["score"]),
-        "default_score": None if row is None else float(done["score"].iloc[0]),
-        "best": best,
+        "best_trial": search.best_trial,
+        "best_score": scores.get(search.best_trial),
+        "default_score": scores.get(0),
+        "best": search.best.model_dump(),
     }
 
 

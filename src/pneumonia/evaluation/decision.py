@@ -10,7 +10,7 @@ from pneumonia.data.store import Part
 from pneumonia.errors import InputError
 from pneumonia.evaluation.calibration import apply_calibration, fit_calibration
 from pneumonia.evaluation.metrics import CLIP
-from pneumonia.files import read_json
+from pneumonia.files import hash_file, read_json
 from pneumonia.params import EvaluateParams
 from pneumonia.shift import add_shifted
 
@@ -48,8 +48,18 @@ def _require_usable(labels: np.ndarray, scores: np.ndarray) -> None:
 
 
 def read_decision(path: Path) -> dict[str, Any]:
-    """What models/decision.json says; one of the first version is brought up to date."""
-    decision = read_json(path)
+    """What models/decision.json says; one of the first version is brought up to date.
+
+    Raises InputError where it was made for another model than the `model.keras` beside it: after an
+    interruption, or a copy of one file alone, its threshold would mean nothing.
+    """
+    decision, model = read_json(path), path.with_name("model.keras")
+    made_for = decision.get("model_sha256")
+    if made_for and model.exists() and made_for != hash_file(model):
+        raise InputError(
+            f"{path} was made for another model than {model}: run `dvc repro`, or `dvc checkout` "
+            "for the committed ones"
+        )
     if "calibration" not in decision:
         temperature = {"method": "temperature", "temperature": decision["temperature"]}
         decision |= {"calibration": temperature}

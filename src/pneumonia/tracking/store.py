@@ -3,16 +3,19 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pneumonia.credentials import take_credentials
 from pneumonia.errors import InputError
 from pneumonia.files import find_root
-from pneumonia.processes import is_gone, name_process
+from pneumonia.processes import find_host, is_gone, name_process
 
 QUICK_FAILURE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 NO_PICKLE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
 PROCESS_TAG = "process"
+RUNNING = "attributes.status = 'RUNNING'"
 
 
 def connect(experiment: str, environ: Mapping[str, str]) -> str:
@@ -26,18 +29,19 @@ def connect(experiment: str, environ: Mapping[str, str]) -> str:
     import mlflow
 
     root = find_root(environ)
-    uri = take_credentials(environ.get("MLFLOW_TRACKING_URI", ""), os.environ)
-    mlflow.set_tracking_uri(uri or f"sqlite:///{root / 'mlflow.db'}")
+    own = f"sqlite:///{root / 'mlflow.db'}"
+    uri = take_credentials(environ.get("MLFLOW_TRACKING_URI", ""), os.environ) or own
+    mlflow.set_tracking_uri(uri)  # which also sets the variable: another call finds it there
     cache = root / ".cache"
     cache.mkdir(exist_ok=True)
     with filelock.FileLock(cache / "mlflow.lock"), fail_quickly():
         try:
-            identity = ensure_experiment(experiment, None if uri else root / "mlartifacts")
-            sweep_stale_runs(identity)
+            identity = ensure_experiment(experiment, root / "mlartifacts" if uri == own else None)
+            sweep_stale_runs(list_known_experiments() if uri == own else [identity])
         except mlflow.MlflowException as error:
             reason = str(error).split("\n")[0][:200]
             raise InputError(
-                f"the tracking server {_hide_password(uri or 'mlflow.db')} does not answer: start "
+                f"the tracking server {_hide_password(uri)} does not answer: start "
                 f"it, or mend or unset MLFLOW_TRACKING_URI ({_hide_password(reason)})"
             ) from None
     return identity
@@ -77,14 +81,59 @@ def _hide_password(text: str) -> str:
     return re.sub(r"//[^/@\s]*@", "//***@", text)
 
 
-def sweep_stale_runs(experiment_id: str) -> None:
+def list_known_experiments() -> list[str]:
+    """Ids of all experiments: in a database of its own a project may have used several names."""
+    import mlflow
+
+    return [known.experiment_id for known in mlflow.MlflowClient().search_experiments()]
+
+
+def sweep_stale_runs(experiments: list[str]) -> None:
     """Mark as KILLED what is RUNNING by name only: its process on this machine is gone."""
     import mlflow
 
     client = mlflow.MlflowClient()
-    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+    for run in client.search_runs(experiments, RUNNING):
         if is_gone(run.data.tags.get(PROCESS_TAG, "")):
             client.set_terminated(run.info.run_id, "KILLED")
+
+
+@dataclass(frozen=True)
+class DistantRun:
+    """A run of another machine that has not told its end; whether it is alive cannot be seen."""
+
+    run_id: str
+    host: str
+    last_sign: datetime
+
+
+def find_distant_runs(experiment_id: str) -> list[DistantRun]:
+    """RUNNING runs of other machines, with the time of the last epoch (or beginning) they told."""
+    import mlflow
+
+    client, found = mlflow.MlflowClient(), []
+    for run in client.search_runs([experiment_id], RUNNING):
+        host = find_host(run.data.tags.get(PROCESS_TAG, ""))
+        if host != find_host(name_process()):
+            epochs = client.get_metric_history(run.info.run_id, "val_loss")
+            told = max([run.info.start_time, *(epoch.timestamp for epoch in epochs)])
+            last_sign = datetime.fromtimestamp(told / 1000, UTC)
+            found.append(DistantRun(run.info.run_id, host or "an unknown machine", last_sign))
+    return found
+
+
+def end_silent_runs(experiment_id: str, hours: float) -> list[DistantRun]:
+    """Mark as KILLED the runs of other machines that were silent for so long; gives the others."""
+    import mlflow
+
+    client, left = mlflow.MlflowClient(), []
+    for run in find_distant_runs(experiment_id):
+        silence = datetime.now(UTC) - run.last_sign
+        if silence.total_seconds() > 3600 * hours:
+            client.set_terminated(run.run_id, "KILLED")
+        else:
+            left.append(run)
+    return left
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 from pneumonia.errors import InputError
 from pneumonia.params import Params
 from pneumonia.tracking import revisions
+from pneumonia.tracking.folds import name_folds, summarise_folds
 from pneumonia.tracking.result import EVALUATION_TAG, EXPERIMENT_TAG, SOURCE_TAG, flatten
 from pneumonia.tracking.store import connect
 
@@ -23,10 +24,11 @@ Holder = tuple[revisions.Revision, dict[str, str]]
 def list_results(params: Params, environ: Mapping[str, str], sort: str) -> list[Row]:
     """A row an MLflow run or a DVC experiment without one, the best by `sort` first.
 
-    `run_id`, `run`, `status`, `started` and `source` are MLflow's, None without a run; `experiment`
-    and `commit` are Git's and DVC's; `back` is the command that restores the result; `metrics` maps
-    a name to value, low and high; `parameters` holds those that differ between rows. Raises
-    InputError where no row has the metric `sort`.
+    `run_id`, `run`, `status`, `started` and `source` are MLflow's, None without a run;
+    `experiment`, `commit` and `baseline` are Git's and DVC's; `back` is the command that restores
+    the result; `metrics` maps a name to value, low and high; `parameters` holds those that differ
+    between rows. Folds of one setting have a row more, see `summarise_folds`; `folds` is None in
+    all others. Raises InputError where no row has the metric `sort`.
     """
     import mlflow
 
@@ -47,6 +49,7 @@ def list_results(params: Params, environ: Mapping[str, str], sort: str) -> list[
         for revision, parameters in group
         if key[0] and key not in carried and revision.experiment
     ]
+    rows += summarise_folds(rows)
     keep_differing(rows)
     return sort_rows(rows, sort)
 
@@ -80,7 +83,9 @@ def describe_run(run: Any, holders: Mapping[Key, list[Holder]]) -> Row:
         "source": tags.get(SOURCE_TAG),
         "experiment": best.experiment if best else tags.get(EXPERIMENT_TAG),
         "commit": best.commit if best else None,
+        "baseline": tags.get("dvc_baseline") or tags.get("git_commit"),
         "back": best.way_back if best else None,
+        "folds": None,
         "metrics": pair_intervals(
             {k.removeprefix("test_"): v for k, v in run.data.metrics.items() if k[:5] == "test_"}
         ),
@@ -92,9 +97,10 @@ def describe_revision(revision: revisions.Revision, parameters: dict[str, str]) 
     """A DVC experiment that no MLflow run carries."""
     figures = json.loads(revisions.read_at(revision, revisions.FILES.evaluation) or b"{}")
     numbers = {k: float(v) for k, v in figures.items() if isinstance(v, int | float)}
-    return dict.fromkeys(("run_id", "run", "status", "started", "source")) | {
+    return dict.fromkeys(("run_id", "run", "status", "started", "source", "folds")) | {
         "experiment": revision.experiment,
         "commit": revision.commit,
+        "baseline": revision.baseline,
         "back": revision.way_back,
         "metrics": pair_intervals(numbers),
         "parameters": dict(parameters),
@@ -136,9 +142,11 @@ def sort_rows(rows: list[Row], metric: str) -> list[Row]:
 
 
 def format_metric(entry: Mapping[str, float | None] | None) -> str:
-    """'0.950 (0.930-0.965)', or nothing where there is no figure."""
+    """'0.950 (0.930-0.965)', '0.950 ± 0.012' over folds, or nothing where there is no figure."""
     if not entry or entry["value"] is None:
         return ""
+    if "spread" in entry:
+        return f"{entry['value']:.3f} ± {entry['spread']:.3f}"
     interval = f" ({entry['low']:.3f}-{entry['high']:.3f})" if entry["low"] is not None else ""
     return f"{entry['value']:.3f}{interval}"
 
@@ -148,13 +156,26 @@ def format_rows(rows: list[Row], sort: str) -> list[list[str]]:
     metrics = (sort, *(name for name in KEY_METRICS if name != sort))
     table = [["DVC", "MLflow run", "id", "status", *metrics, "parameters that differ"]]
     for row in rows:
-        held = row["experiment"] or (row["commit"] or "")[:9]
-        gone = " (gone)" if row["experiment"] and not row["commit"] else ""
-        run = [row["run"] or "", (row["run_id"] or "")[:8], row["status"] or "no run"]
+        run = [row["run"] or "", (row["run_id"] or "")[:8], name_status(row)]
         figures = [format_metric(row["metrics"].get(name)) for name in metrics]
         changed = " ".join(f"{key}={shorten(v)}" for key, v in sorted(row["parameters"].items()))
-        table.append([held + gone, *run, *figures, changed])
+        table.append([name_holder(row), *run, *figures, changed])
     return table
+
+
+def name_holder(row: Row) -> str:
+    """The experiment or commit that holds a result, or the folds that it is the mean of."""
+    if row["folds"]:
+        return name_folds(row)
+    gone = " (gone)" if row["experiment"] and not row["commit"] else ""
+    return (row["experiment"] or (row["commit"] or "")[:9]) + gone
+
+
+def name_status(row: Row) -> str:
+    """How a run ended; an interruption may have come between training and evaluation."""
+    ended = row["status"] or ("mean ± deviation" if row["folds"] else "no run")
+    waits = row["source"] == "train" and ended == "FINISHED" and not row["metrics"]
+    return ended + ", not evaluated" * waits
 
 
 def shorten(value: str) -> str:

@@ -1,0 +1,66 @@
+"""Runs that an interruption left RUNNING: ended, or named where nobody can know."""
+
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.entities import Metric
+
+from pneumonia.cli_runs import tell_distant_runs
+from pneumonia.processes import find_host, name_process
+from pneumonia.tracking.store import PROCESS_TAG, connect
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of MLflow's own dependencies
+
+HOUR = 3_600_000  # milliseconds
+GONE = f"{find_host(name_process())}:1:1"  # process 1 began later
+
+
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return {"DVC_ROOT": str(tmp_path)}
+
+
+def begin_run(experiment_id: str, process: str, hours_ago: float = 0) -> str:
+    """A run of that process that never told its end."""
+    began = int(time.time() * 1000 - hours_ago * HOUR)
+    client = mlflow.MlflowClient()
+    run = client.create_run(experiment_id, start_time=began, tags={PROCESS_TAG: process})
+    return run.info.run_id
+
+
+def test_runs_end_where_it_is_known_and_are_named_where_not(
+    environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, now = connect("the name before", environ), connect("pneumonia", environ)
+    client = mlflow.MlflowClient()
+    runs = {
+        "gone": begin_run(now, GONE),
+        "gone under another name": begin_run(before, GONE),
+        "ours": begin_run(now, name_process()),
+        "elsewhere": begin_run(now, "node7:1:1", hours_ago=30),
+        "elsewhere, alive": begin_run(now, "node8:1:1", hours_ago=30),
+    }
+    epoch = Metric("val_loss", 0.5, int(time.time() * 1000 - 2 * HOUR), 1)
+    client.log_batch(runs["elsewhere, alive"], [epoch])
+
+    def tell(stale_hours: float | None) -> tuple[set[str], str]:
+        tell_distant_runs("pneumonia", stale_hours)
+        states = {name: client.get_run(run_id).info.status for name, run_id in runs.items()}
+        killed = {name for name, status in states.items() if status == "KILLED"}
+        return killed, capsys.readouterr().err
+
+    killed, said = tell(None)
+    assert killed == {"gone", "gone under another name"}
+    assert f"MLflow run {runs['elsewhere']} is RUNNING on node7" in said
+    assert "--stale-hours" in said
+    assert runs["ours"] not in said
+    killed, said = tell(24)
+    assert killed == {"gone", "gone under another name", "elsewhere"}
+    assert said.count("RUNNING") == 1
+    assert f"MLflow run {runs['elsewhere, alive']} is RUNNING on node8" in said
+    assert tell(1)[0] == set(runs) - {"ours"}
+    client.set_terminated(runs["ours"])
