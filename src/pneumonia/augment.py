@@ -35,6 +35,8 @@ class Ranges:
     contrast_range: float = 0.0
     gamma_range: float = 0.0
     invert_share: float = 0.0
+    random_operations: int = 0
+    cutout_share: float = 0.0
 
 
 def augment_images(
@@ -84,7 +86,49 @@ def change_images(images: np.ndarray, rng: np.random.Generator, ranges: Ranges) 
     changed = np.empty_like(images)
     for image, matrix, table, target in zip(images, matrices, tables, changed, strict=True):
         cv2.LUT(warp(image, matrix), table, dst=target)
+    for image in changed:
+        for operation in rng.integers(len(OPERATIONS), size=ranges.random_operations):
+            image[:] = OPERATIONS[operation](image, rng)
+        if rng.random() < ranges.cutout_share:
+            side = image.shape[0] // 3
+            top, left = rng.integers(0, image.shape[0] - side, 2)
+            image[top : top + side, left : left + side] = int(image.mean())
     return changed
+
+
+def _blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.003, 0.015) * image.shape[0])
+
+
+def _sharpen(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    soft = cv2.GaussianBlur(image, (0, 0), 0.01 * image.shape[0])
+    amount = rng.uniform(0, 1)
+    return cv2.addWeighted(image, 1 + amount, soft, -amount, 0)
+
+
+def _add_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    noise = rng.normal(0, rng.uniform(1, 10), image.shape)
+    return np.rint(np.clip(image + noise, 0, 255)).astype("uint8")
+
+
+def _equalise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    amount = rng.uniform(0, 1)
+    return cv2.addWeighted(cv2.equalizeHist(image), amount, image, 1 - amount, 0)
+
+
+def _posterise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    step = int(rng.integers(2, 33))
+    return (image // step * step + step // 2).astype("uint8")
+
+
+def _lower_resolution(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    share = rng.uniform(0.4, 1)
+    small = cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+# RandAugment's idea (Cubuk et al., arXiv 1909.13719): some operations of a list, drawn evenly
+OPERATIONS = (_blur, _sharpen, _add_noise, _equalise, _posterise, _lower_resolution)
 
 
 def warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -51,12 +51,24 @@ def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> ker
 def _build_cnn(x: Any, hyperparameters: ModelParams) -> Any:
     """A residual CNN after He et al., arXiv 1512.03385: a stem, then blocks that halve it."""
     width = hyperparameters.width
-    x = _convolve(x, width, "stem", kernel=5, stride=2)
+    norm, patch = hyperparameters.norm, hyperparameters.stem == "patch"
+    kernel, stride = (4, 4) if patch else (5, 2)
+    x = _convolve(x, width, "stem", norm, kernel=kernel, stride=stride)
     for block in range(hyperparameters.depth):
-        x = _convolve(x, width * 2**block, f"block{block + 1}")
-        x = keras.layers.MaxPooling2D(padding="same", name=f"block{block + 1}_pool")(x)
-        x = _add_residual(x, width * 2**block, f"block{block + 1}_residual")
+        name = f"block{block + 1}"
+        x = _convolve(x, width * 2**block, name, norm)
+        if block or not patch:
+            x = _halve(x, hyperparameters.blur_pool, name)
+        x = _add_residual(x, width * 2**block, f"{name}_residual", hyperparameters)
     return x
+
+
+def _halve(x: Any, blur: bool, name: str) -> Any:
+    """Max pooling; with `blur` after Zhang, arXiv 1904.11486 (a box for his cone)."""
+    if not blur:
+        return keras.layers.MaxPooling2D(padding="same", name=f"{name}_pool")(x)
+    x = keras.layers.MaxPooling2D(2, 1, padding="same", name=f"{name}_pool")(x)
+    return keras.layers.AveragePooling2D(3, 2, padding="same", name=f"{name}_blur")(x)
 
 
 def _normalise(x: Any, kind: str, window: int) -> Any:
@@ -99,18 +111,27 @@ def _normalise_locally(x: Any, window: int) -> Any:
 
 
 def _convolve(
-    x: keras.KerasTensor, channels: int, name: str, kernel: int = 3, stride: int = 1
+    x: Any, channels: int, name: str, norm: str, kernel: int = 3, stride: int = 1
 ) -> keras.KerasTensor:
     x = keras.layers.Conv2D(
         channels, kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_conv"
     )(x)
-    x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    if norm == "batch":
+        x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    else:
+        groups = 8 if norm == "group" else channels
+        x = keras.layers.GroupNormalization(groups, name=f"{name}_norm")(x)
     return keras.layers.Activation("relu", name=f"{name}_relu")(x)
 
 
-def _add_residual(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
-    y = _convolve(x, channels, f"{name}_1")
-    y = _convolve(y, channels, f"{name}_2")
+def _add_residual(x: Any, channels: int, name: str, hyperparameters: ModelParams) -> Any:
+    y = _convolve(x, channels, f"{name}_1", hyperparameters.norm)
+    y = _convolve(y, channels, f"{name}_2", hyperparameters.norm)
+    if hyperparameters.squeeze_excite:
+        s = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(y)
+        s = keras.layers.Conv2D(max(4, channels // 8), 1, activation="relu", name=f"{name}_se1")(s)
+        s = keras.layers.Conv2D(channels, 1, activation="sigmoid", name=f"{name}_se2")(s)
+        y = keras.layers.Multiply(name=f"{name}_excite")([y, s])
     return keras.layers.Add(name=f"{name}_add")([x, y])
 
 

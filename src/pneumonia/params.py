@@ -76,12 +76,18 @@ class AugmentParams(Section):
     contrast_range: Annotated[float, Field(ge=0, le=0.9)]
     gamma_range: Annotated[float, Field(ge=0, le=3)]
     invert_share: Annotated[float, Field(ge=0, le=1)]
+    random_operations: Annotated[int, Field(ge=0, le=4)]
+    cutout_share: Annotated[float, Field(ge=0, le=1)]
 
 
 class ModelParams(Section):
     backbone: Literal["cnn", "efficientnetv2b0", "densenet121", "mobilenetv3small"]
     weights: Annotated[str, Field(min_length=1)]
     normalisation: Literal["none", "image", "local", "both"]
+    norm: Literal["batch", "group", "instance"]
+    stem: Literal["conv", "patch"]
+    blur_pool: bool
+    squeeze_excite: bool
     width: Annotated[int, Field(ge=4, le=256)]
     depth: Annotated[int, Field(ge=1, le=6)]
     dropout: Annotated[float, Field(ge=0, le=0.9)]
@@ -125,7 +131,11 @@ class TrainParams(Section):
     epochs: Annotated[int, Field(ge=1, le=1000)]
     epoch_images: Annotated[int, Field(ge=1, le=1_000_000)]
     batch_size: Annotated[int, Field(ge=1, le=4096)]
-    class_balance: bool
+    class_balance: Literal["loss", "sampling", "none"]
+    schedule: Literal["one_cycle", "constant"]
+    average: Literal["none", "last5", "ema"]
+    sharpness_radius: Annotated[float, Field(ge=0, le=1)]
+    mixup: Annotated[float, Field(ge=0, le=1)]
     label_smoothing: Annotated[float, Field(ge=0, le=0.5)]
 
 

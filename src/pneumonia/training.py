@@ -40,22 +40,41 @@ class EpochCopies(keras.utils.PyDataset):
         self.images, self.labels = part.images, as_targets(part.labels)
         self.copies, self.batch_size, self.seed = copies, settings.batch_size, seed
         self.count = len(part.labels) // copies
+        self.settings, self.epoch = settings, 0
         self.passes = math.ceil(settings.epoch_images / self.count)
         ones = np.ones(len(part.labels), "f4")
-        self.weights = weigh_classes(part.labels) if settings.class_balance else ones
+        self.weights = weigh_classes(part.labels) if settings.class_balance == "loss" else ones
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         rng = np.random.default_rng([self.seed, epoch])
         copies = (epoch * self.passes + np.arange(self.passes)) % self.copies
-        self.order = np.concatenate([rng.permutation(self.count) + c * self.count for c in copies])
+        draw = self._draw_balanced if self.settings.class_balance == "sampling" else self._draw
+        self.order = np.concatenate([draw(rng) + c * self.count for c in copies])
+        self.epoch = epoch
+
+    def _draw(self, rng: np.random.Generator) -> np.ndarray:
+        return rng.permutation(self.count)
+
+    def _draw_balanced(self, rng: np.random.Generator) -> np.ndarray:
+        chance = weigh_classes(self.labels[: self.count, 0].astype(int)) / self.count
+        return rng.choice(self.count, self.count, p=chance / chance.sum())
 
     def __len__(self) -> int:
         return math.ceil(len(self.order) / self.batch_size)
 
     def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rows = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
-        return self.images[rows], self.labels[rows], self.weights[rows]
+        images, labels, weights = self.images[rows], self.labels[rows], self.weights[rows]
+        if self.settings.mixup:
+            rng = np.random.default_rng([self.seed, self.epoch, batch])
+            share = rng.beta(self.settings.mixup, self.settings.mixup, len(rows)).astype("f4")
+            other = rng.permutation(len(rows))
+            a = share[:, None, None]
+            images = np.rint(a * images + (1 - a) * images[other]).astype("uint8")
+            labels = share[:, None] * labels + (1 - share[:, None]) * labels[other]
+            weights = share * weights + (1 - share) * weights[other]
+        return images, labels, weights
 
 
 def as_targets(labels: np.ndarray) -> np.ndarray:
@@ -84,8 +103,10 @@ def compile_model(
         warmup_steps=warm_up,
     )
     optimizer = keras.optimizers.AdamW(
-        schedule,  # pyright: ignore[reportArgumentType]
+        schedule if settings.schedule == "one_cycle" else hyperparameters.learning_rate / 3,  # pyright: ignore[reportArgumentType]
         weight_decay=hyperparameters.weight_decay,
+        use_ema=settings.average == "ema",
+        ema_momentum=0.99,
     )
     model.compile(
         optimizer=optimizer,
@@ -192,6 +213,8 @@ def train_model(
     gets the history after each epoch. The history has two rows an epoch (see `read_history`).
     """
     model = build_model(hyperparameters, image_size, seed)
+    if settings.sharpness_radius:
+        model = SharpnessAware(model, settings.sharpness_radius)
     data = EpochCopies(train, copies, settings, seed)
     compile_model(model, hyperparameters, settings, steps=settings.epochs * len(data))
     log = EpochLog(work, data, report)
@@ -209,7 +232,54 @@ def train_model(
         verbose=0,  # pyright: ignore[reportArgumentType]
         callbacks=[log],
     )
+    if settings.average == "last5":
+        average_epochs(model, [work / WEIGHTS.format(settings.epochs - k) for k in range(5)])
     return keras.Model(model.inputs, model.outputs, name=model.name), log.history
+
+
+def average_epochs(model: keras.Model, paths: list[Path]) -> None:
+    """Set the mean of the weights in some files (Izmailov et al., arXiv 1803.05407).
+
+    With batch normalisation its statistics are averaged too, not taken anew.
+    """
+    bare = keras.Model(model.inputs, model.outputs, name=model.name)
+    sets = []
+    for path in paths:
+        bare.load_weights(path)
+        sets.append(bare.get_weights())
+    bare.set_weights([np.mean(values, axis=0) for values in zip(*sets, strict=True)])
+
+
+class SharpnessAware(keras.Model):
+    """Steps by the gradient at the worst point within a radius (Foret et al., arXiv 2010.01412)."""
+
+    def __init__(self, model: keras.Model, radius: float) -> None:
+        super().__init__(model.inputs, model.outputs, name=model.name)
+        self.radius = radius
+
+    def train_step(self, data: Any) -> Any:
+        import tensorflow as tf
+
+        x, y, weights = data
+        loss, gradients = self._descend(x, y, weights)
+        norm = tf.linalg.global_norm(gradients) + 1e-12
+        moves = [self.radius * g / norm for g in gradients]
+        for variable, move in zip(self.trainable_variables, moves, strict=True):
+            variable.assign_add(move)
+        _, sharp = self._descend(x, y, weights)
+        for variable, move in zip(self.trainable_variables, moves, strict=True):
+            variable.assign_sub(move)
+        self.optimizer.apply_gradients(zip(sharp, self.trainable_variables, strict=True))
+        return self.compute_metrics(x, y, self(x, training=False), sample_weight=weights) | {
+            "loss": loss
+        }
+
+    def _descend(self, x: Any, y: Any, weights: Any) -> Any:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True), weights)
+        return loss, tape.gradient(loss, self.trainable_variables)
 
 
 def keep_epochs(work: Path, folder: Path) -> None:
