@@ -156,10 +156,11 @@ def read_images(model: keras.Model, images: np.ndarray, reading: Reading) -> np.
         return predict_images(model, images)
     model.get_layer("dropout").rate = 0.0
     kept = model.get_weights()
-    batches = np.array_split(images, max(1, len(images) // 256))
+    order = np.random.default_rng(0).permutation(len(images))  # classes mixed, as in a clinic
+    batches = np.array_split(images[order], max(1, len(images) // 256))
     scores = [np.asarray(model(batch, training=True))[:, 0] for batch in batches]
     model.set_weights(kept)
-    return np.concatenate(scores).astype("float64")
+    return np.concatenate(scores).astype("float64")[np.argsort(order)]
 
 
 def score_seed(study: Study, seed: int, folder: Path, reading: Reading) -> Scores:
