@@ -114,6 +114,21 @@ def test_interrupted_search_goes_on(run, strategy: str, monkeypatch: pytest.Monk
     pd.testing.assert_frame_equal(resumed.curves, whole.curves)
 
 
+def test_a_search_is_known_by_its_data_and_space_not_by_who_works(
+    tmp_path: Path, params: Params
+) -> None:
+    augmented, val = write_parts(tmp_path)
+
+    def key(**changes: Any) -> str:
+        return tuning.key_search(augmented, val, shrink(params, **changes))
+
+    same = key()
+    assert key(workers=2, max_minutes=1.0) == same
+    others = {key(space={"width": [4, 8]}), key(epochs=2), key(strategy="grid")}
+    write_labels(val, 1 - np.load(val / "labels.npy"))
+    assert len(others | {key(), same}) == 5
+
+
 def test_a_programming_error_stops_the_search(run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_args: Any, **_kwargs: Any) -> None:
         raise ZeroDivisionError
