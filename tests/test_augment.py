@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from pneumonia.augment import (
     BLOCK,
     DRAWS,
+    OPERATIONS,
     Ranges,
     augment_images,
     change_images,
@@ -63,6 +64,32 @@ def test_shape_and_type_stay(images, seed):
     changed = change_images(images, np.random.default_rng(seed), DEFAULTS)
     assert changed.shape == images.shape
     assert changed.dtype == np.uint8
+
+
+@given(GREY, SEEDS)
+def test_operations_of_an_image_do_not_depend_on_its_neighbours(images, seed):
+    ranges = Ranges(operations=2)
+    whole = change_images(images, np.random.default_rng(seed), ranges)
+    rng = np.random.default_rng(seed)
+    parts = [change_images(images[i : i + 1], rng, ranges) for i in range(len(images))]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert whole.shape == images.shape
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_each_operation_changes_an_image_more_the_stronger_it_is(operation):
+    image = cv2.GaussianBlur(make_images(1, 96)[0], (0, 0), 0.7)
+    kept = image.copy()
+    changes = [
+        float(
+            np.abs(
+                operation(image, strength, np.random.default_rng(1)) - image.astype(float)
+            ).mean()
+        )
+        for strength in (0.1, 0.9)
+    ]
+    assert 0 < changes[0] < changes[1]
+    np.testing.assert_array_equal(image, kept)
 
 
 @given(DRAW_ROWS, st.integers(1, 64), st.integers(1, 64))

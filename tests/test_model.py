@@ -43,7 +43,7 @@ def test_a_model_starts_from_another_where_layers_agree(tmp_path: Path) -> None:
     source = build_model(change(depth=2), 32, seed=1)
     save_model(source, tmp_path / "source.keras")
     started = build_model(change(depth=1, weights=str(tmp_path / "source.keras")), 32, seed=2)
-    stem = "stem_conv"
+    stem = "member1_stem_conv"
     np.testing.assert_array_equal(
         started.get_layer(stem).get_weights()[0], source.get_layer(stem).get_weights()[0]
     )

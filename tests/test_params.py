@@ -36,6 +36,7 @@ def load_changed(folder: Path, old: str, new: str) -> str:
         ("name: phantom", "name: ../x", ["data.name is '../x'"]),
         ("NORMAL: 0", "NORMAL: 2", ["data.classes.NORMAL is 2", "from 0 to 1"]),
         ("  width: [", "  widht: [", ["tune has the unknown key space.widht"]),
+        ("backbone: cnn ", "backbone: densenet121 ", ["model has members: 3", "allows only 1"]),
         ("{min: 0.0, max: 0.5,", "{min: 0.6, max: 0.5,", ["tune.space.dropout", "min below max"]),
         ("seed: 1 ", "sead: 1 ", ["unknown key sead"]),
         ("[0.01, 0.05, 0.2]", "[5]", ["evaluate.prevalences.0 is 5", "from 0.0001 to 0.9999"]),

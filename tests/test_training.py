@@ -15,12 +15,13 @@ from pneumonia.params import ModelParams, TrainParams
 from pneumonia.training import (
     EpochCopies,
     keep_epochs,
+    open_logits,
     train_model,
     weigh_classes,
 )
 
 SMALL = ModelParams(
-    backbone="cnn", weights="none", normalisation="local",
+    backbone="cnn", weights="none", normalisation="local", members=2,
     width=4, depth=1, dropout=0.3, learning_rate=0.01, weight_decay=0.01,
 )  # fmt: skip
 RECIPE = TrainParams(
@@ -138,3 +139,15 @@ def test_the_seed_decides_the_weights() -> None:
     one, two, other = (build_model(SMALL, 16, seed).get_weights()[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, two)
     assert not np.array_equal(one, other)
+
+
+def test_members_differ_and_their_mean_is_the_probability(tmp_path: Path) -> None:
+    model, _ = train_model(
+        SMALL, 16, make_part(2), make_part(1), RECIPE, copies=2, seed=1, work=tmp_path
+    )
+    images = make_part(1).images
+    logits = open_logits(model).predict_on_batch(images)["logits"]
+    assert logits.shape == (24, 2)
+    assert np.abs(logits[:, 0] - logits[:, 1]).max() > 0.01
+    mean = (1 / (1 + np.exp(-logits))).mean(axis=1)
+    np.testing.assert_allclose(predict_images(model, images), mean, atol=1e-6)

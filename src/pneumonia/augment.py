@@ -1,4 +1,4 @@
-"""Changed copies of the training images: one affine warp and one lookup table for each.
+"""Changed copies of the training images: one affine warp, one lookup table, some operations each.
 
 Flip, shear, zoom, rotation and translation are multiplied into one matrix, so that pixels are
 interpolated once; gamma, contrast, brightness and inversion make one table of 256 grey values.
@@ -18,7 +18,7 @@ from pneumonia.files import atomic
 from pneumonia.progress import track
 
 BLOCK = 512  # images drawn and tabulated at once: bounds the memory, does not change the result
-DRAWS = 10  # random numbers that an image takes
+DRAWS = 11  # random numbers that an image takes
 PREVIEW_ROWS, PREVIEW_COLUMNS = 8, 8
 
 
@@ -35,6 +35,7 @@ class Ranges:
     contrast_range: float = 0.0
     gamma_range: float = 0.0
     invert_share: float = 0.0
+    operations: int = 0
 
 
 def augment_images(
@@ -76,7 +77,7 @@ def _make_blocks(
 def change_images(images: np.ndarray, rng: np.random.Generator, ranges: Ranges) -> np.ndarray:
     """Images uint8 (N, H, W) after one draw each from `rng`: uint8 (N, H, W).
 
-    The generator moves on by ten numbers an image, so that blocks of any length give the same.
+    The generator moves on by eleven numbers an image, so that blocks of any length give the same.
     """
     draws = rng.uniform(-1, 1, (len(images), DRAWS))
     matrices = compose_matrices(draws, ranges, height=images.shape[1], width=images.shape[2])
@@ -84,7 +85,55 @@ def change_images(images: np.ndarray, rng: np.random.Generator, ranges: Ranges) 
     changed = np.empty_like(images)
     for image, matrix, table, target in zip(images, matrices, tables, changed, strict=True):
         cv2.LUT(warp(image, matrix), table, dst=target)
+    if ranges.operations:
+        for image, draw in zip(changed, draws[:, -1], strict=True):
+            image[:] = apply_operations(image, ranges.operations, int((draw + 1) * 2**31))
     return changed
+
+
+def apply_operations(image: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """An image uint8 (H, W) after `count` of `OPERATIONS`, drawn evenly, each of random strength.
+
+    Source of the idea: Cubuk et al., RandAugment, arXiv 1909.13719.
+    """
+    rng = np.random.default_rng(seed)
+    for index in rng.integers(len(OPERATIONS), size=count):
+        image = OPERATIONS[index](image, rng.uniform(), rng)
+    return image
+
+
+def _blur(image: np.ndarray, strength: float, _rng: np.random.Generator) -> np.ndarray:
+    return cv2.GaussianBlur(image, (0, 0), (0.003 + 0.012 * strength) * image.shape[0])
+
+
+def _sharpen(image: np.ndarray, strength: float, _rng: np.random.Generator) -> np.ndarray:
+    soft = cv2.GaussianBlur(image, (0, 0), 0.01 * image.shape[0])
+    return cv2.addWeighted(image, 1 + strength, soft, -strength, 0)
+
+
+def _add_noise(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    noise = rng.standard_normal(image.shape, "float32") * (1 + 9 * strength)
+    return np.rint(np.clip(image + noise, 0, 255)).astype("uint8")
+
+
+def _equalise(image: np.ndarray, strength: float, _rng: np.random.Generator) -> np.ndarray:
+    return cv2.addWeighted(cv2.equalizeHist(image), strength, image, 1 - strength, 0)
+
+
+def _posterise(image: np.ndarray, strength: float, _rng: np.random.Generator) -> np.ndarray:
+    step = 2 + int(30 * strength)
+    greys = np.arange(256) // step * step + step // 2
+    return cv2.LUT(image, np.minimum(greys, 255).astype("uint8"))
+
+
+def _lower_resolution(image: np.ndarray, strength: float, _rng: np.random.Generator) -> np.ndarray:
+    height, width = image.shape
+    size = [max(1, round((1 - 0.6 * strength) * side)) for side in (width, height)]
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+OPERATIONS = (_blur, _sharpen, _add_noise, _equalise, _posterise, _lower_resolution)
 
 
 def warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -95,7 +144,7 @@ def warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def compose_matrices(draws: np.ndarray, ranges: Ranges, *, height: int, width: int) -> np.ndarray:
     """Matrices float64 (N, 2, 3) that flip, zoom, shear and rotate about the centre, then move.
 
-    `draws` are numbers (N, 10) from -1 to 1, one column a change; 0 is no change.
+    `draws` are numbers (N, 11) from -1 to 1, one column a change; 0 is no change.
     """
     flip, shear, zoom, move_x, move_y, turn = draws.T[:6]
     factor = 1 + ranges.zoom_range * zoom
@@ -115,7 +164,7 @@ def compose_tables(draws: np.ndarray, ranges: Ranges, means: np.ndarray) -> np.n
 
     `draws` as in `compose_matrices`; `means` are the images' mean grey values (N,), 0 to 255.
     """
-    brightness, contrast, gamma, invert = draws.T[6:, :, None]
+    brightness, contrast, gamma, invert = draws.T[6:10, :, None]
     exponent = (1 + ranges.gamma_range) ** gamma
     grey = (np.arange(256) / 255) ** exponent
     mean = (means[:, None] / 255) ** exponent

@@ -25,7 +25,9 @@ def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> ker
 
     Takes uint8 images (N, any height, any width), gives float32 P(pneumonia) (N, 1). Images are
     padded to a square, resized to `image_size` and normalised, so that exposure, contrast and
-    borders carry over little. Raises InputError where `weights` cannot be had.
+    borders carry over little. The probability is the mean of the members' (Lakshminarayanan et al.,
+    arXiv 1612.01474), whose logits (N, members) are the output of the layer `logits`. Raises
+    InputError where `weights` cannot be had.
     """
     keras.utils.clear_session()  # layer names start anew, so that the saved bytes are the same
     keras.utils.set_random_seed(seed)
@@ -35,27 +37,45 @@ def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> ker
         image_size, image_size, pad_to_aspect_ratio=True, antialias=True, name="resize"
     )(x)
     x = _normalise(x, hyperparameters.normalisation, window=image_size // 4 | 1)
-    build_features = _build_cnn if hyperparameters.backbone == "cnn" else build_backbone
-    x = build_features(x, hyperparameters)
+    x = _build_members(x, hyperparameters)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     x = keras.layers.Dropout(hyperparameters.dropout, seed=seed, name="dropout")(x)
-    probability = keras.layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(
-        x
-    )
+    probability = _average_members(x, hyperparameters.members)
     model = keras.Model(images, probability, name="pneumonia")
     if hyperparameters.weights not in ("none", "imagenet"):
         load_matching_weights(model, Path(hyperparameters.weights))
     return model
 
 
-def _build_cnn(x: Any, hyperparameters: ModelParams) -> Any:
+def _build_members(x: Any, hyperparameters: ModelParams) -> Any:
+    """Feature maps of all members, one after the other (N, h, w, members * C)."""
+    if hyperparameters.backbone != "cnn":
+        return build_backbone(x, hyperparameters)
+    maps = [
+        _build_cnn(x, hyperparameters, f"member{i + 1}_") for i in range(hyperparameters.members)
+    ]
+    return keras.layers.Concatenate(name="maps")(maps) if len(maps) > 1 else maps[0]
+
+
+def _average_members(features: Any, members: int) -> Any:
+    """P(pneumonia) (N, 1) from features (N, members * C): the mean of theirs."""
+    each = keras.layers.Reshape((members, -1), name="by_member")(features)
+    line = keras.layers.EinsumDense(
+        "nmc,mc->nm", output_shape=members, bias_axes="m", dtype="float32", name="logits"
+    )
+    probabilities = keras.layers.Activation("sigmoid", name="probabilities")(line(each))
+    return keras.ops.mean(probabilities, axis=-1, keepdims=True)
+
+
+def _build_cnn(x: Any, hyperparameters: ModelParams, prefix: str) -> Any:
     """A residual CNN after He et al., arXiv 1512.03385: a stem, then blocks that halve it."""
     width = hyperparameters.width
-    x = _convolve(x, width, "stem", kernel=5, stride=2)
+    x = _convolve(x, width, f"{prefix}stem", kernel=5, stride=2)
     for block in range(hyperparameters.depth):
-        x = _convolve(x, width * 2**block, f"block{block + 1}")
-        x = keras.layers.MaxPooling2D(padding="same", name=f"block{block + 1}_pool")(x)
-        x = _add_residual(x, width * 2**block, f"block{block + 1}_residual")
+        name = f"{prefix}block{block + 1}"
+        x = _convolve(x, width * 2**block, name)
+        x = keras.layers.MaxPooling2D(padding="same", name=f"{name}_pool")(x)
+        x = _add_residual(x, width * 2**block, f"{name}_residual")
     return x
 
 

@@ -76,17 +76,27 @@ class AugmentParams(Section):
     contrast_range: Annotated[float, Field(ge=0, le=0.9)]
     gamma_range: Annotated[float, Field(ge=0, le=3)]
     invert_share: Annotated[float, Field(ge=0, le=1)]
+    operations: Annotated[int, Field(ge=0, le=4)]
 
 
 class ModelParams(Section):
     backbone: Literal["cnn", "efficientnetv2b0", "densenet121", "mobilenetv3small"]
     weights: Annotated[str, Field(min_length=1)]
     normalisation: Literal["none", "image", "local", "both"]
+    members: Annotated[int, Field(ge=1, le=16)]
     width: Annotated[int, Field(ge=4, le=256)]
     depth: Annotated[int, Field(ge=1, le=6)]
     dropout: Annotated[float, Field(ge=0, le=0.9)]
     learning_rate: Annotated[float, Field(ge=1e-6, le=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
+
+    @model_validator(mode="after")
+    def check_members(self) -> "ModelParams":
+        if self.backbone != "cnn" and self.members != 1:
+            raise ValueError(
+                f"has members: {self.members}, but the backbone {self.backbone} allows only 1"
+            )
+        return self
 
 
 class Interval(Section):

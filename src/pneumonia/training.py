@@ -26,19 +26,24 @@ from pneumonia.progress import announce
 WARM_UP_SHARE = 0.2
 WEIGHTS, STATE = "{:03d}.weights.h5", "state-{:03d}.weights.h5"
 Logs = dict[str, float] | None
+Targets = dict[str, np.ndarray]
 Report = Callable[[pd.DataFrame], None]
 
 
 class EpochCopies(keras.utils.PyDataset):
-    """Batches (images uint8 B x H x W, labels float32 B x 1, weights float32 B) of some copies.
+    """Batches (images uint8 B x H x W, targets, weights float32 B) of some copies.
+
+    Targets are those of `as_targets`.
 
     An epoch passes through as many copies as hold `epoch_images`, one after the other and round
     about, each in an order drawn from (seed, epoch) alone: small sets get enough steps as well.
     """
 
-    def __init__(self, part: Part, copies: int, settings: TrainParams, seed: int) -> None:
+    def __init__(
+        self, part: Part, copies: int, settings: TrainParams, seed: int, members: int = 1
+    ) -> None:
         super().__init__()
-        self.images, self.labels = part.images, as_targets(part.labels)
+        self.images, self.labels, self.members = part.images, part.labels, members
         self.copies, self.batch_size, self.seed = copies, settings.batch_size, seed
         self.count = len(part.labels) // copies
         self.passes = math.ceil(settings.epoch_images / self.count)
@@ -54,14 +59,22 @@ class EpochCopies(keras.utils.PyDataset):
     def __len__(self) -> int:
         return math.ceil(len(self.order) / self.batch_size)
 
-    def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __getitem__(self, batch: int) -> tuple[np.ndarray, Targets, np.ndarray]:
         rows = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
-        return self.images[rows], self.labels[rows], self.weights[rows]
+        return self.images[rows], as_targets(self.labels[rows], self.members), self.weights[rows]
 
 
-def as_targets(labels: np.ndarray) -> np.ndarray:
-    """Labels int (N,) as Keras wants them: float32 (N, 1)."""
-    return labels.astype("float32")[:, None]
+def as_targets(labels: np.ndarray, members: int) -> Targets:
+    """Labels int (N,) for each output of `open_logits`: float32 (N, members) and (N, 1)."""
+    column = labels.astype("float32")[:, None]
+    return {"logits": np.repeat(column, members, axis=1), "probability": column}
+
+
+def open_logits(model: keras.Model) -> keras.Model:
+    """The same model with its members' logits as a second output: each learns for itself."""
+    logits = model.get_layer("logits").output
+    outputs = {"logits": logits, "probability": model.outputs[0]}
+    return keras.Model(model.inputs, outputs, name=model.name)
 
 
 def weigh_classes(labels: np.ndarray) -> np.ndarray:
@@ -102,12 +115,18 @@ def compile_model(
     )
     model.compile(
         optimizer=optimizer,
-        loss=keras.losses.BinaryCrossentropy(label_smoothing=settings.label_smoothing),
-        metrics=[  # unlike the loss that is descended, these are not weighted by class
-            keras.metrics.BinaryCrossentropy(name="entropy"),
-            keras.metrics.BinaryAccuracy(name="accuracy"),
-            keras.metrics.AUC(name="auc", num_thresholds=1000),
-        ],
+        loss={
+            "logits": keras.losses.BinaryCrossentropy(
+                from_logits=True, label_smoothing=settings.label_smoothing
+            )
+        },
+        metrics={  # unlike the loss that is descended, these are not weighted by class
+            "probability": [
+                keras.metrics.BinaryCrossentropy(name="entropy"),
+                keras.metrics.BinaryAccuracy(name="accuracy"),
+                keras.metrics.AUC(name="auc", num_thresholds=1000),
+            ]
+        },
     )
     optimizer.build(model.trainable_variables)
 
@@ -148,8 +167,8 @@ class EpochLog(keras.callbacks.Callback):
 def describe_epoch(epoch: int, epochs: int | None, logs: dict[str, float]) -> str:
     """An epoch in a line for the terminal."""
     return (
-        f"epoch {epoch} of {epochs}: loss {logs['entropy']:.3f}, "
-        f"validation loss {logs['val_entropy']:.3f}, validation AUC {logs['val_auc']:.3f}"
+        f"epoch {epoch} of {epochs}: loss {logs['probability_entropy']:.3f}, validation loss "
+        f"{logs['val_probability_entropy']:.3f}, AUC {logs['val_probability_auc']:.3f}"
     )
 
 
@@ -163,7 +182,7 @@ def reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
 
 def save_bare_weights(model: keras.Model, path: Path) -> None:
     """Write `.weights.h5` without the optimizer."""
-    keras.Model(model.inputs, model.outputs, name=model.name).save_weights(path)
+    keras.Model(model.inputs, model.outputs[-1], name=model.name).save_weights(path)
 
 
 def summarise_epoch(epoch: int, logs: dict[str, float]) -> pd.DataFrame:
@@ -172,11 +191,11 @@ def summarise_epoch(epoch: int, logs: dict[str, float]) -> pd.DataFrame:
         {
             "epoch": epoch,
             "part": part,
-            "loss": logs[f"{prefix}entropy"],
-            "accuracy": logs[f"{prefix}accuracy"],
-            "auc": logs[f"{prefix}auc"],
+            "loss": logs[f"{prefix}_entropy"],
+            "accuracy": logs[f"{prefix}_accuracy"],
+            "auc": logs[f"{prefix}_auc"],
         }
-        for part, prefix in (("train", ""), ("val", "val_"))
+        for part, prefix in (("train", "probability"), ("val", "val_probability"))
     ]
     return pd.DataFrame(rows).astype({"loss": float, "accuracy": float, "auc": float})
 
@@ -205,16 +224,17 @@ def train_model(
     gets the history after each epoch. The history has two rows an epoch (see `read_history`).
     """
     model = build_model(hyperparameters, image_size, seed)
-    data = EpochCopies(train, copies, settings, seed)
-    compile_model(model, hyperparameters, settings, steps=settings.epochs * len(data))
+    data = EpochCopies(train, copies, settings, seed, hyperparameters.members)
+    learner = open_logits(model)
+    compile_model(learner, hyperparameters, settings, steps=settings.epochs * len(data))
     log = EpochLog(work, data, report)
     done = int(log.history["epoch"].max()) if len(log.history) else 0
     if done:
-        model.load_weights(work / STATE.format(done))
+        learner.load_weights(work / STATE.format(done))
         data.set_epoch(done)
-    model.fit(
+    learner.fit(
         data,
-        validation_data=(np.asarray(val.images), as_targets(val.labels)),
+        validation_data=(np.asarray(val.images), as_targets(val.labels, hyperparameters.members)),
         validation_batch_size=256,
         epochs=settings.epochs,
         initial_epoch=done,
@@ -222,7 +242,7 @@ def train_model(
         verbose=0,  # pyright: ignore[reportArgumentType]
         callbacks=[log],
     )
-    return keras.Model(model.inputs, model.outputs, name=model.name), log.history
+    return model, log.history
 
 
 def keep_epochs(work: Path, folder: Path) -> None:

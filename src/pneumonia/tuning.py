@@ -109,17 +109,19 @@ def run_trial(
 ) -> None:
     """Train one model from scratch with the recipe of the train stage; sets the trial's status.
 
+    It has one member: a network that does better alone does so among others, and costs a third.
     Hyperband's promoted trials train anew as well: a one-cycle schedule cannot be prolonged. Out of
     memory, a loss that is not finite and pruning end a trial; any other error ends the search.
     """
     values = trial.hyperparameters.values
     epochs = int(values.get("tuner/epochs", settings.tune.epochs))
     chosen = select_hyperparameters(values)
+    alone = chosen.model_copy(update={"members": 1})
     announce(f"trial {trial.trial_id}: {chosen.model_dump()}")
     report = partial(tell_epochs, oracle, trial.trial_id, set())
     try:
         model, history = train_model(
-            chosen,
+            alone,
             settings.data.image_size,
             train,
             val,
