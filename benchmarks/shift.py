@@ -1,20 +1,23 @@
 """How a recipe holds elsewhere: trained on some patients, measured on others under the shift suite.
 
 Only the training and validation parts of data/split are read: the test part stays unseen. A fifth
-of the training patients is held out, the same for every seed and recipe; with --leave-out the
-images whose path matches are held out instead (their kind is never trained on), beside the fifth's
-images of the other label. Threshold and temperature come from the validation part, as in evaluate.
+of the training patients (papers, in covid_ct) is held out, the same for every seed and recipe; with
+--folds 5 each fifth in turn; with --leave-out the images whose path matches are held out instead
+(their kind is never trained on), beside the fifth's images of the other label. Threshold and
+calibration come from the validation part, as in evaluate.
 
-    python benchmarks/shift.py --seeds 3 --set model.normalisation=image --name 'image'
-    python benchmarks/shift.py --leave-out virus
+    python benchmarks/shift.py --seeds 3 --set model.normalisation=image --name image
+    python benchmarks/shift.py --leave-out virus --name 'without virus'
+    python benchmarks/shift.py --rule cost --against image --name 'image, rule cost'
 
-Each finished seed is a line in --results, so that an interrupted study goes on where it was.
+Models and scores are kept in --results, so that an interrupted study goes on where it was and
+other thresholds and calibrations of trained models cost no training.
 """
 
 import hashlib
 import json
 import tempfile
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -27,17 +30,21 @@ from ruamel.yaml import YAML
 from pneumonia.augment import Ranges, augment_images
 from pneumonia.data.store import Part, load_manifest, load_part, part_rows
 from pneumonia.errors import run
-from pneumonia.evaluation.calibration import apply_calibration
-from pneumonia.evaluation.decision import decide
-from pneumonia.evaluation.predictor import add_features, predict_with_features
-from pneumonia.evaluation.shift import measure_shifts
-from pneumonia.evaluation.typicality import fit_typicality
-from pneumonia.files import hash_file
+from pneumonia.evaluation import metrics
+from pneumonia.evaluation.calibration import apply_calibration, fit_calibration
+from pneumonia.evaluation.decision import choose_thresholds
+from pneumonia.evaluation.intervals import draw_weights
+from pneumonia.evaluation.predictor import predict_images
+from pneumonia.files import atomic, hash_file, read_json, write_json
+from pneumonia.model import load_model, save_model
 from pneumonia.params import Params, load_params
 from pneumonia.progress import announce
+from pneumonia.shift import SHIFTS, add_shifted, shift_images
 from pneumonia.training import train_model
 
-HELD_OUT = 0.2  # of the training part's patients
+FIFTHS = 5
+DRAWS = 500
+Scores = tuple[np.ndarray, np.ndarray]  # of validation images and shifted ones, of each shift
 
 
 def override_params(path: Path, changes: list[str]) -> Params:
@@ -57,11 +64,11 @@ def override_params(path: Path, changes: list[str]) -> Params:
 
 
 def hold_out(
-    paths: pd.Series, groups: pd.Series, labels: np.ndarray, left: str
+    paths: pd.Series, groups: pd.Series, labels: np.ndarray, left: str, fold: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """What to train on and what to measure on: two masks, bool (N,)."""
     digests = [hashlib.sha256(f"held out:{group}".encode()).hexdigest() for group in groups]
-    fifth = np.array([int(digest[:8], 16) / 16**8 < HELD_OUT for digest in digests])
+    fifth = np.array([int(digest[:8], 16) * FIFTHS // 16**8 == fold for digest in digests])
     if not left:
         return ~fifth, fifth
     matched = paths.str.contains(left, regex=True).to_numpy()
@@ -70,61 +77,167 @@ def hold_out(
     return ~touched, matched | others
 
 
-def measure_seed(settings: Params, data: Path, left: str, seed: int) -> dict[str, Any]:
-    """Train with one seed; the shift suite's table and the time that training took, in seconds."""
-    part, val = load_part(data / "train"), load_part(data / "val")
-    manifest = part_rows(load_manifest(data / "manifest.csv"), "train")
-    train, held = hold_out(manifest["path"], manifest["group"], part.labels, left)
-    images, labels = np.asarray(part.images)[held], part.labels[held]
-    with tempfile.TemporaryDirectory() as folder:
-        work, augmented = Path(folder) / "work", Path(folder) / "augmented"
-        ranges = Ranges(**settings.augment.model_dump(exclude={"copies"}))
-        copies = settings.augment.copies
+@dataclass(frozen=True)
+class Study:
+    """What is trained and on what it is measured."""
+
+    settings: Params
+    data: Path
+    left: str
+    fold: int = 0
+
+    @property
+    def key(self) -> str:
+        sections = self.settings.model_dump(include={"data", "augment", "model", "train"})
+        manifest = hash_file(self.data / "manifest.csv")
+        text = json.dumps([sections, self.left, self.fold, manifest])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def parts(self) -> tuple[Part, Part, Part, np.ndarray]:
+        """Training, validation and held-out images, and the patients of the last, str (N,)."""
+        part, val = load_part(self.data / "train"), load_part(self.data / "val")
+        manifest = part_rows(load_manifest(self.data / "manifest.csv"), "train")
+        train, held = hold_out(
+            manifest["path"], manifest["group"], part.labels, self.left, self.fold
+        )
+        images = np.asarray(part.images)
+        groups = manifest["group"].to_numpy(dtype=str)[held]
+        return (
+            Part(images[train], part.labels[train]),
+            val,
+            Part(images[held], part.labels[held]),
+            groups,
+        )
+
+
+def train_seed(study: Study, seed: int, folder: Path) -> None:
+    """Train with one seed; the model and the time that it took are left in `folder`."""
+    settings, (train, val, _, _) = study.settings, study.parts()
+    copies = settings.augment.copies
+    ranges = Ranges(**settings.augment.model_dump(exclude={"copies"}))
+    with tempfile.TemporaryDirectory() as scratch:
+        augmented = Path(scratch) / "augmented"
         augment_images(
-            np.asarray(part.images)[train], part.labels[train], augmented,
-            copies=copies, ranges=ranges, seed=seed,
-        )  # fmt: skip
+            train.images, train.labels, augmented, copies=copies, ranges=ranges, seed=seed
+        )
+        copied = load_part(augmented)
         start = perf_counter()
         model, _ = train_model(
-            settings.model, settings.data.image_size, load_part(augmented), val, settings.train,
-            copies=copies, seed=seed, work=work,
+            settings.model, settings.data.image_size, copied, val, settings.train,
+            copies=copies, seed=seed, work=Path(scratch) / "work",
         )  # fmt: skip
         seconds = perf_counter() - start
-    read = partial(predict_with_features, add_features(model))
-    typicality = fit_typicality(
-        read(np.asarray(part.images)[train])[1], read(np.asarray(val.images))[1]
+    save_model(model, folder / "model.keras")
+    write_json(folder / "training.json", {"seconds": seconds})
+
+
+def score_seed(study: Study, seed: int, folder: Path) -> Scores:
+    """Scores of the validation images (and shifted) (2V,), and of each shift (S, N)."""
+    path = folder / "scores.npy"
+    _, val, held, _ = study.parts()
+    judged = add_shifted(val, study.settings.seed)
+    if not path.exists():
+        model = load_model(folder / "model.keras")
+        sets = [judged.images, *(shift_images(held.images, name, seed) for name in SHIFTS)]
+        scores = [predict_images(model, images) for images in sets]
+        with atomic(path) as partial, partial.open("wb") as file:
+            np.save(file, np.concatenate(scores))
+    scores = np.load(path)
+    return scores[: len(judged.labels)], scores[len(judged.labels) :].reshape(len(SHIFTS), -1)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Calibrated probabilities and decisions of one seed (S, N), labels and patients (N,)."""
+
+    p: np.ndarray
+    positive: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+
+
+def judge(study: Study, val: np.ndarray, held: np.ndarray, rule: str) -> Judged:
+    """Calibrate scores and decide, as fixed on the validation images' scores."""
+    _, part, images, groups = study.parts()
+    settings = study.settings.evaluate
+    labels = np.tile(part.labels, 2)
+    if settings.fit_on == "clean":
+        labels, val = labels[: len(part.labels)], val[: len(part.labels)]
+    calibration = fit_calibration(settings.calibration, labels, val)
+    threshold = choose_thresholds(labels, apply_calibration(val, calibration), settings)[rule]
+    p = np.stack([apply_calibration(scores, calibration) for scores in held])
+    return Judged(p, p >= threshold, images.labels, groups)
+
+
+def join(folds: list[Judged]) -> Judged:
+    """The images of several folds as one set."""
+    return Judged(
+        np.concatenate([fold.p for fold in folds], axis=1),
+        np.concatenate([fold.positive for fold in folds], axis=1),
+        np.concatenate([fold.labels for fold in folds]),
+        np.concatenate([fold.groups for fold in folds]),
     )
-    decision = decide(lambda images: read(images)[0], val, settings.evaluate, seed)
-
-    def judge(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        raw, features = read(images)
-        p = apply_calibration(raw, decision["calibration"])
-        return p, typicality.is_atypical(features)
-
-    table = measure_shifts(judge, Part(images, labels), decision["threshold"], seed)
-    return {"seconds": seconds, "shifts": table.to_dict("records")}
 
 
-def summarise(name: str, lines: list[dict[str, Any]]) -> str:
-    """A row of the table: means over seeds, with the seeds' standard deviation."""
-    tables = [pd.DataFrame(line["shifts"]).set_index("shift") for line in lines]
-    clean = pd.DataFrame([table.loc["none"] for table in tables])
-    shifted = [table.drop(index=["none", "inverted"]) for table in tables]
-    columns = {
-        "AUC": clean["auc"],
-        "accuracy": clean["accuracy"],
-        "ECE": clean["ece"],
-        "shifted AUC": pd.Series([table["auc"].mean() for table in shifted]),
-        "shifted accuracy": pd.Series([table["accuracy"].mean() for table in shifted]),
-        "shifted ECE": pd.Series([table["ece"].mean() for table in shifted]),
-        "worst AUC": pd.Series([table["auc"].min() for table in shifted]),
-        "worst accuracy": pd.Series([table["accuracy"].min() for table in shifted]),
-        "inverted AUC": pd.Series([table.loc["inverted", "auc"] for table in tables]),
+def measure(judged: Judged, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Figures (D,) of a seed for weights (D, N)."""
+    columns: dict[str, list[np.ndarray]] = {"auc": [], "accuracy": [], "balanced": [], "ece": []}
+    for p, positive in zip(judged.p, judged.positive, strict=True):
+        rates = metrics.rates(judged.labels, positive.astype(int), weights)
+        columns["auc"].append(metrics.auc(judged.labels, p, weights))
+        columns["accuracy"].append(rates["accuracy"])
+        columns["balanced"].append(rates["balanced_accuracy"])
+        columns["ece"].append(metrics.calibration_error(judged.labels, p, weights))
+    names = list(SHIFTS)
+    shifted = [i for i, name in enumerate(names) if name not in ("none", "inverted")]
+    auc, accuracy, balanced, ece = (np.stack(values) for values in columns.values())
+    return {
+        "AUC": auc[0],
+        "accuracy": accuracy[0],
+        "balanced accuracy": balanced[0],
+        "ECE": ece[0],
+        "shifted AUC": auc[shifted].mean(0),
+        "shifted accuracy": accuracy[shifted].mean(0),
+        "shifted balanced accuracy": balanced[shifted].mean(0),
+        "shifted ECE": ece[shifted].mean(0),
+        "worst AUC": auc[shifted].min(0),
+        "worst accuracy": accuracy[shifted].min(0),
+        "inverted AUC": auc[names.index("inverted")],
     }
-    cells = [f"{values.mean():.3f} ± {values.std(ddof=0):.3f}" for values in columns.values()]
-    seconds = np.mean([line["seconds"] for line in lines])
-    head = " | ".join(["recipe", *columns, "seconds"])
-    return f"| {head} |\n| {name} | {' | '.join(cells)} | {seconds:.0f} |"
+
+
+def collect(
+    studies: list[Study], seeds: int, results: Path, rule: str
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], float]:
+    """Each seed's figures (K,), draws of patients and seeds (D,) of their mean, mean seconds."""
+    seconds: list[float] = []
+    by_seed: list[list[Scores]] = []
+    for seed in range(1, seeds + 1):
+        scores = []
+        for study in studies:
+            folder = results / f"{study.key}-{seed}"
+            if not (folder / "training.json").exists():
+                announce(f"seed {seed}, fold {study.fold + 1} of {len(studies)}")
+                train_seed(study, seed, folder)
+            scores.append(score_seed(study, seed, folder))
+            seconds.append(read_json(folder / "training.json")["seconds"])
+        by_seed.append(scores)
+    judged = [
+        join([judge(study, *fold, rule) for study, fold in zip(studies, scores, strict=True)])
+        for scores in by_seed
+    ]
+    groups = judged[0].groups
+    drawn = np.concatenate(list(draw_weights(groups, DRAWS, seed=0)))
+    weights = np.concatenate([np.ones((1, len(groups))), drawn])
+    figures = [measure(each, weights) for each in judged]
+    rng = np.random.default_rng(int(studies[0].key, 16) % 2**32)
+    turns = rng.integers(0, len(figures), (DRAWS, len(figures)))
+    points, draws = {}, {}
+    for name in figures[0]:
+        table = np.stack([each[name] for each in figures])
+        points[name] = table[:, 0]
+        draws[name] = table[turns, np.arange(1, DRAWS + 1)[:, None]].mean(1)
+    return points, draws, float(np.mean(seconds))
 
 
 def main(
@@ -135,29 +248,32 @@ def main(
     ] = None,
     name: Annotated[str, typer.Option(help="What to call the recipe in the table.")] = "default",
     leave_out: Annotated[str, typer.Option(help="Regular expression on paths.")] = "",
+    rule: Annotated[str, typer.Option(help="Threshold rule; default: params.yaml's.")] = "",
+    folds: Annotated[int, typer.Option(help="How many fifths are held out in turn.")] = 1,
     seeds: Annotated[int, typer.Option(help="Trainings, with the seeds 1, 2, and so on.")] = 3,
-    results: Path = Path(".cache/shift.jsonl"),
+    results: Path = Path(".cache/shift"),
+    against: Annotated[str, typer.Option(help="A recipe printed before: show differences.")] = "",
 ) -> None:
     """Print one row of a table: the recipe on held-out patients, clean and under shift."""
     settings = override_params(params, change or [])
-    sections = settings.model_dump(include={"data", "augment", "model", "train", "evaluate"})
-    key = hashlib.sha256(
-        json.dumps([sections, leave_out, hash_file(data / "manifest.csv")]).encode()
-    ).hexdigest()[:16]
-    results.parent.mkdir(parents=True, exist_ok=True)
-    known = (
-        [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-    )
-    lines = {line["seed"]: line for line in known if line["key"] == key}
-    for seed in range(1, seeds + 1):
-        if seed not in lines:
-            announce(f"{name}: seed {seed}")
-            lines[seed] = {"key": key, "name": name, "seed": seed} | measure_seed(
-                settings, data, leave_out, seed
+    studies = [Study(settings, data, leave_out, fold) for fold in range(folds)]
+    used = rule or settings.evaluate.threshold_rule
+    points, draws, seconds = collect(studies, seeds, results, used)
+    row = {"recipe": name} | {
+        key: f"{values.mean():.4f} ± {values.std(ddof=0):.4f}" for key, values in points.items()
+    }
+    row["seconds"] = f"{seconds:.0f}"
+    store = results / "rows" / (name.replace("/", "_") + ".json")
+    write_json(store, {key: [float(points[key].mean()), *draws[key].tolist()] for key in points})
+    if against:
+        base = read_json(results / "rows" / f"{against}.json")
+        for key in ("shifted AUC", "shifted accuracy", "worst AUC"):
+            gap = draws[key] - np.array(base[key][1:])
+            low, high = np.quantile(gap, [0.025, 0.975])
+            row[f"Δ {key}"] = (
+                f"{points[key].mean() - base[key][0]:+.4f} ({low:+.4f} to {high:+.4f})"
             )
-            with results.open("a") as file:
-                file.write(json.dumps(lines[seed]) + "\n")
-    print(summarise(name, [lines[seed] for seed in range(1, seeds + 1)]))
+    print("| " + " | ".join(row) + " |\n| " + " | ".join(row.values()) + " |")
 
 
 if __name__ == "__main__":
