@@ -18,6 +18,8 @@ SEED = 20261124
 # stage, what it must have written first, seconds from then to the blow at most, signal, whether it
 # strikes DVC alone: then the stage goes on while the next DVC begins
 BLOWS = [
+    ("split", "", 5.0, signal.SIGTERM, False),
+    ("augment", "", 0.7, signal.SIGKILL, False),
     ("tune", "tune/*/search.json", 2.0, signal.SIGKILL, False),
     ("train", "train/*/history.csv", 0.5, signal.SIGTERM, False),
     ("train", "", 6.0, signal.SIGKILL, True),
@@ -72,7 +74,7 @@ def test_killed_pipeline_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     params = project.root / "params.yaml"
     params.write_text(params.read_text().replace("epochs: 2 ", "epochs: 8 "))
     rng = random.Random(SEED)
-    assert sum(strike(project, blow, rng) for blow in BLOWS) >= 3
+    assert sum(strike(project, blow, rng) for blow in BLOWS) >= 4
     project.run("dvc", "repro")
     said = project.run("pneumonia", "sync")
     assert "carries this result" in said

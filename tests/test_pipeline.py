@@ -74,7 +74,10 @@ def test_trials_are_child_runs(project: Project) -> None:
     parent = list_results(project)[-1].info.run_id
     children = list_runs(project, f"tags.mlflow.parentRunId = '{parent}'")
     assert len(children) == 2
-    assert all("score" in child.data.metrics for child in children)
+    assert all(
+        {"score", "val_loss", "train_auc"} <= child.data.metrics.keys() for child in children
+    )
+    assert {child.data.params["width"] for child in children} <= {"4", "6"}
 
 
 def test_logged_model_gives_the_same_probabilities(project: Project) -> None:
@@ -199,7 +202,9 @@ def test_reproduce_gives_the_same_bytes_and_finds_the_one_touched_up(clone: Proj
     metrics.write_text(json.dumps(figures | {"auc": 0.999}))
     clone.run("dvc", "commit", "--force", "evaluate")
     clone.run("git", "commit", "-q", "-a", "-m", "A better result")
-    (run_id,) = re.findall("[0-9a-f]{32}", clone.run("pneumonia", "sync"))
+    said = clone.run("pneumonia", "sync", "--commits")
+    first, better, run_id = re.findall("MLflow run ([0-9a-f]{32}) carries", said)
+    assert first != better == run_id  # the commits, then the workspace
     said = clone.run("pneumonia", "reproduce", run_id, code=1)
     differing = [line.split()[-1] for line in said.splitlines() if "  differs: " in line]
     assert differing == ["metrics/evaluate.json"]

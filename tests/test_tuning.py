@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from test_training import RECIPE, SMALL, make_part
 
 from pneumonia import tuning
@@ -113,6 +114,21 @@ def test_interrupted_search_goes_on(run, strategy: str, monkeypatch: pytest.Monk
     pd.testing.assert_frame_equal(resumed.curves, whole.curves)
 
 
+def test_a_search_is_known_by_its_data_and_space_not_by_who_works(
+    tmp_path: Path, params: Params
+) -> None:
+    augmented, val = write_parts(tmp_path)
+
+    def key(**changes: Any) -> str:
+        return tuning.key_search(augmented, val, shrink(params, **changes))
+
+    same = key()
+    assert key(workers=2, max_minutes=1.0) == same
+    others = {key(space={"width": [4, 8]}), key(epochs=2), key(strategy="grid")}
+    write_labels(val, 1 - np.load(val / "labels.npy"))
+    assert len(others | {key(), same}) == 5
+
+
 def test_a_programming_error_stops_the_search(run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_args: Any, **_kwargs: Any) -> None:
         raise ZeroDivisionError
@@ -120,6 +136,33 @@ def test_a_programming_error_stops_the_search(run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(tuning, "train_model", fail)
     with pytest.raises(ZeroDivisionError):
         run()
+
+
+OUT_OF_MEMORY = """Graph execution error:
+
+Detected at node pneumonia_1/block1_norm_1/moments/SquaredDifference defined at (most recent call last):
+  File "keras/src/backend/tensorflow/nn.py", line 1548, in _compute_moments
+
+OOM when allocating tensor with shape[64,64,64,256] and type float on device:CPU:0 by allocator cpu
+\t [[{{node pneumonia_1/block1_norm_1/moments/SquaredDifference}}]]
+"""  # noqa: E501
+
+
+def test_a_trial_that_finds_no_memory_fails_alone(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow's message of a real one, with a width of 256 under `ulimit -v`."""
+    train = tuning.train_model
+
+    def exhaust(chosen: ModelParams, *args: Any, **kwargs: Any) -> Any:
+        if chosen.width == 6:
+            raise tf.errors.ResourceExhaustedError(None, None, OUT_OF_MEMORY)
+        return train(chosen, *args, **kwargs)
+
+    monkeypatch.setattr(tuning, "train_model", exhaust)
+    found = run(strategy="grid", max_trials=2, space={"width": [4, 6]})
+    assert list(found.trials["status"]) == ["COMPLETED", "FAILED"]
+    (reason,) = tuning.summarise(found)["failed"].values()
+    assert reason.startswith("out of memory: OOM when allocating tensor with shape[64,64,64,256]")
+    assert tuning.find_reason("") == ""
 
 
 def test_contradictions_are_refused(run) -> None:

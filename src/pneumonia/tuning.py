@@ -136,9 +136,15 @@ def run_trial(
         oracle.update_trial(trial.trial_id, {"score": score})
         trial.status = "COMPLETED"
     except tf.errors.ResourceExhaustedError as error:
-        fail(trial, f"out of memory: {error.message}")
+        fail(trial, f"out of memory: {find_reason(str(error.message))}")
     except TrialEndedError as error:
         fail(trial, str(error))
+
+
+def find_reason(message: str) -> str:
+    """The line that tells what did not fit, among those that tell where in the code it was."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return next((line for line in lines if line.startswith("OOM")), lines[0] if lines else "")
 
 
 def fail(trial: Trial, reason: str) -> None:
