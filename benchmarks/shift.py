@@ -8,7 +8,7 @@ calibration come from the validation part, as in evaluate.
 
     python benchmarks/shift.py --seeds 3 --set model.normalisation=image --name image
     python benchmarks/shift.py --leave-out virus --name 'without virus'
-    python benchmarks/shift.py --rule cost --against image --name 'image, rule cost'
+    python benchmarks/shift.py --set evaluate.threshold_rule=cost --name cost --against default
 
 Models and scores are kept in --results, so that an interrupted study goes on where it was and
 other thresholds and calibrations of trained models cost no training.
@@ -18,6 +18,7 @@ import hashlib
 import json
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -31,8 +32,8 @@ from pneumonia.augment import Ranges, augment_images
 from pneumonia.data.store import Part, load_manifest, load_part, part_rows
 from pneumonia.errors import run
 from pneumonia.evaluation import metrics
-from pneumonia.evaluation.calibration import apply_calibration, fit_calibration
-from pneumonia.evaluation.decision import choose_thresholds
+from pneumonia.evaluation.calibration import apply_calibration
+from pneumonia.evaluation.decision import fix_decision
 from pneumonia.evaluation.intervals import draw_weights
 from pneumonia.evaluation.predictor import predict_images
 from pneumonia.files import atomic, hash_file, read_json, write_json
@@ -93,6 +94,7 @@ class Study:
         text = json.dumps([sections, self.left, self.fold, manifest])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @cached_property
     def parts(self) -> tuple[Part, Part, Part, np.ndarray]:
         """Training, validation and held-out images, and the patients of the last, str (N,)."""
         part, val = load_part(self.data / "train"), load_part(self.data / "val")
@@ -112,7 +114,7 @@ class Study:
 
 def train_seed(study: Study, seed: int, folder: Path) -> None:
     """Train with one seed; the model and the time that it took are left in `folder`."""
-    settings, (train, val, _, _) = study.settings, study.parts()
+    settings, (train, val, _, _) = study.settings, study.parts
     copies = settings.augment.copies
     ranges = Ranges(**settings.augment.model_dump(exclude={"copies"}))
     with tempfile.TemporaryDirectory() as scratch:
@@ -134,16 +136,17 @@ def train_seed(study: Study, seed: int, folder: Path) -> None:
 def score_seed(study: Study, seed: int, folder: Path) -> Scores:
     """Scores of the validation images (and shifted) (2V,), and of each shift (S, N)."""
     path = folder / "scores.npy"
-    _, val, held, _ = study.parts()
-    judged = add_shifted(val, study.settings.seed)
+    _, val, held, _ = study.parts
     if not path.exists():
         model = load_model(folder / "model.keras")
+        judged = add_shifted(val, study.settings.seed)
         sets = [judged.images, *(shift_images(held.images, name, seed) for name in SHIFTS)]
         scores = [predict_images(model, images) for images in sets]
         with atomic(path) as partial, partial.open("wb") as file:
             np.save(file, np.concatenate(scores))
     scores = np.load(path)
-    return scores[: len(judged.labels)], scores[len(judged.labels) :].reshape(len(SHIFTS), -1)
+    fixed_on = 2 * len(val.labels)
+    return scores[:fixed_on], scores[fixed_on:].reshape(len(SHIFTS), -1)
 
 
 @dataclass(frozen=True)
@@ -156,17 +159,15 @@ class Judged:
     groups: np.ndarray
 
 
-def judge(study: Study, val: np.ndarray, held: np.ndarray, rule: str) -> Judged:
+def judge(study: Study, val: np.ndarray, held: np.ndarray) -> Judged:
     """Calibrate scores and decide, as fixed on the validation images' scores."""
-    _, part, images, groups = study.parts()
+    _, part, images, groups = study.parts
     settings = study.settings.evaluate
     labels = np.tile(part.labels, 2)
-    if settings.fit_on == "clean":
-        labels, val = labels[: len(part.labels)], val[: len(part.labels)]
-    calibration = fit_calibration(settings.calibration, labels, val)
-    threshold = choose_thresholds(labels, apply_calibration(val, calibration), settings)[rule]
-    p = np.stack([apply_calibration(scores, calibration) for scores in held])
-    return Judged(p, p >= threshold, images.labels, groups)
+    fixed_on = len(labels) if settings.fit_on == "shifted" else len(part.labels)
+    decision = fix_decision(labels[:fixed_on], val[:fixed_on], settings)
+    p = np.stack([apply_calibration(scores, decision["calibration"]) for scores in held])
+    return Judged(p, p >= decision["threshold"], images.labels, groups)
 
 
 def join(folds: list[Judged]) -> Judged:
@@ -207,7 +208,7 @@ def measure(judged: Judged, weights: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def collect(
-    studies: list[Study], seeds: int, results: Path, rule: str
+    studies: list[Study], seeds: int, results: Path
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], float]:
     """Each seed's figures (K,), draws of patients and seeds (D,) of their mean, mean seconds."""
     seconds: list[float] = []
@@ -223,7 +224,7 @@ def collect(
             seconds.append(read_json(folder / "training.json")["seconds"])
         by_seed.append(scores)
     judged = [
-        join([judge(study, *fold, rule) for study, fold in zip(studies, scores, strict=True)])
+        join([judge(study, *fold) for study, fold in zip(studies, scores, strict=True)])
         for scores in by_seed
     ]
     groups = judged[0].groups
@@ -248,7 +249,6 @@ def main(
     ] = None,
     name: Annotated[str, typer.Option(help="What to call the recipe in the table.")] = "default",
     leave_out: Annotated[str, typer.Option(help="Regular expression on paths.")] = "",
-    rule: Annotated[str, typer.Option(help="Threshold rule; default: params.yaml's.")] = "",
     folds: Annotated[int, typer.Option(help="How many fifths are held out in turn.")] = 1,
     seeds: Annotated[int, typer.Option(help="Trainings, with the seeds 1, 2, and so on.")] = 3,
     results: Path = Path(".cache/shift"),
@@ -257,8 +257,7 @@ def main(
     """Print one row of a table: the recipe on held-out patients, clean and under shift."""
     settings = override_params(params, change or [])
     studies = [Study(settings, data, leave_out, fold) for fold in range(folds)]
-    used = rule or settings.evaluate.threshold_rule
-    points, draws, seconds = collect(studies, seeds, results, used)
+    points, draws, seconds = collect(studies, seeds, results)
     row = {"recipe": name} | {
         key: f"{values.mean():.4f} ± {values.std(ddof=0):.4f}" for key, values in points.items()
     }

@@ -36,6 +36,7 @@ def load_changed(folder: Path, old: str, new: str) -> str:
         ("name: phantom", "name: ../x", ["data.name is '../x'"]),
         ("NORMAL: 0", "NORMAL: 2", ["data.classes.NORMAL is 2", "from 0 to 1"]),
         ("  width: [", "  widht: [", ["tune has the unknown key space.widht"]),
+        ("  width: [", "  members: [", ["tune has the unknown key space.members"]),
         ("backbone: cnn ", "backbone: densenet121 ", ["model has members: 3", "allows only 1"]),
         ("{min: 0.0, max: 0.5,", "{min: 0.6, max: 0.5,", ["tune.space.dropout", "min below max"]),
         ("seed: 1 ", "sead: 1 ", ["unknown key sead"]),

@@ -125,8 +125,11 @@ class TuneParams(Section):
 
     @model_validator(mode="after")
     def check_space(self) -> "TuneParams":
-        if unknown := set(self.space) - set(ModelParams.model_fields):
-            known = ", ".join(ModelParams.model_fields)
+        searched = [
+            name for name in ModelParams.model_fields if name != "members"
+        ]  # a trial has one
+        if unknown := set(self.space) - set(searched):
+            known = ", ".join(searched)
             raise ValueError(f"has the unknown key space.{min(unknown)}; allowed: {known}")
         return self
 

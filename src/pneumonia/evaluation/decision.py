@@ -24,7 +24,14 @@ def decide(
     validation images are of one class.
     """
     judged = add_shifted(val, seed) if settings.fit_on == "shifted" else val
-    labels, raw = judged.labels, predict(judged.images)
+    return fix_decision(judged.labels, predict(judged.images), settings)
+
+
+def fix_decision(labels: np.ndarray, raw: np.ndarray, settings: EvaluateParams) -> dict[str, Any]:
+    """Calibration and thresholds of validation images: labels int (N,), a model's scores (N,).
+
+    Raises InputError as `decide` does.
+    """
     _require_usable(labels, raw)
     calibration = fit_calibration(settings.calibration, labels, raw)
     thresholds = choose_thresholds(labels, apply_calibration(raw, calibration), settings)

@@ -50,7 +50,7 @@ def evaluate(
     model = folders.models / "model.keras"
     read = partial(predict_with_features, add_features(load_model(model)))
     parts = {name: load_part(folders.split / name) for name in ("train", "val")}
-    data = {**data, "model_sha256": hash_file(model)}
+    data = data | {"model_sha256": hash_file(model)}
     decision = decide(lambda images: read(images)[0], parts["val"], settings, seed) | data
     write_json(folders.models / "decision.json", decision)
     (_, train_features), (val_raw, val_features) = (read(part.images) for part in parts.values())
@@ -68,17 +68,13 @@ def evaluate(
     write_csv(folders.models / "reference.csv", reference)
     test = load_part(folders.split / "test")
     weights = sorted((folders.models / "epochs").glob("*.weights.h5"))
-    epochs = tabulate_epochs(
-        pd.read_csv(folders.plots / "history.csv"),
-        test.labels,
-        predict_epochs(model, weights, test.images),
-    )
-    write_csv(folders.plots / "epochs.csv", epochs)
+    by_epoch = predict_epochs(model, weights, test.images)
+    history = pd.read_csv(folders.plots / "history.csv")
+    write_csv(folders.plots / "epochs.csv", tabulate_epochs(history, test.labels, by_epoch))
     shifts = measure_shifts(judge, test, decision["threshold"], seed)
     write_csv(folders.plots / "shift.csv", shifts)
     rows, raw = part_rows(manifest, "test"), read(test.images)[0]
-    facts = {"data": data["name"], "model_sha256": data["model_sha256"]}
-    facts |= summarise_shifts(shifts)
+    facts = {"data": data["name"], "model_sha256": data["model_sha256"]} | summarise_shifts(shifts)
     return report(test, raw, rows, decision, settings, seed, folders, facts)
 
 
