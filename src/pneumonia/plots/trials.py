@@ -26,7 +26,7 @@ def draw_trials(axes: Axes, trials: pd.DataFrame, objective: str) -> Axes:
     names = [name for name in searched if done[name].nunique() > 1]
     columns = [*names, "score"]
     places = np.column_stack([_place(_as_numbers(done[name])) for name in columns])
-    goodness = done["score"].rank() if objective == "auc" else -done["score"].rank()
+    goodness = -done["score"].rank() if objective == "loss" else done["score"].rank()
     shades = colormaps["Blues"](Normalize(goodness.min() - 2, goodness.max())(goodness))
     best = int(goodness.to_numpy().argmax())
     for number, (line, shade) in enumerate(zip(places, shades, strict=True)):
