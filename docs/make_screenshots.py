@@ -1,8 +1,8 @@
-"""Takes docs/mlflow-comparison.png, plots-diff.png and report.png with a headless Chromium.
+"""Takes docs/mlflow-comparison.png, mlflow-charts.png, plots-diff.png and report.png.
 
-Run in the project's root: python docs/make_screenshots.py REV1 REV2. Without a network, the scripts
-that DVC's page loads come from a folder: npm install --prefix FOLDER --legacy-peer-deps
-vega@5.20.2 vega-lite@5.2.0 vega-embed@6.18.2, and then the option --vega FOLDER.
+Run in the project's root, with Chromium: python docs/make_screenshots.py REV1 REV2. Without a
+network, the scripts that DVC's page loads come from a folder: npm install --prefix FOLDER
+--legacy-peer-deps vega@5.20.2 vega-lite@5.2.0 vega-embed@6.18.2, and then --vega FOLDER.
 """
 
 import json
@@ -24,7 +24,8 @@ from pneumonia.files import atomic, write_text
 from pneumonia.params import load_params
 from pneumonia.tracking.store import connect, ui_command, ui_store
 
-COMPARISON, DIFF = Path("docs/mlflow-comparison.png"), Path("docs/plots-diff.png")
+COMPARISON, CHARTS = Path("docs/mlflow-comparison.png"), Path("docs/mlflow-charts.png")
+DIFF = Path("docs/plots-diff.png")
 REPORT, PAGE = Path("docs/report.png"), Path("plots/report.html")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -75,8 +76,8 @@ def serve_mlflow() -> Iterator[str]:
         server.wait()
 
 
-def find_comparison() -> str:
-    """Path and query of the page that compares the newest evaluated runs, trials left out."""
+def find_pages() -> tuple[str, str]:
+    """MLflow's page that compares the newest evaluated runs, trials left out, and its charts."""
     import mlflow
 
     experiment = load_params(Path("params.yaml")).tracking.experiment
@@ -87,13 +88,19 @@ def find_comparison() -> str:
     runs = [run.info.run_id for run in found if "mlflow.parentRunId" not in run.data.tags][:RUNS]
     if len(runs) < RUNS:
         raise errors.InputError(f"{experiment} has {len(runs)} evaluated runs, {RUNS} are needed")
-    return address_comparison(runs, identity)
+    return address_comparison(runs, identity), address_charts(identity)
 
 
 def address_comparison(runs: list[str], experiment_id: str) -> str:
     """Path and query of MLflow's page that holds these runs against each other."""
     listed, experiments = quote(json.dumps(runs)), quote(json.dumps([experiment_id]))
     return f"/#/compare-runs?runs={listed}&experiments={experiments}"
+
+
+def address_charts(experiment_id: str) -> str:
+    """Path and query of MLflow's chart view of the evaluated runs: ROC pictures and figures."""
+    chosen = quote("metrics.test_auc >= 0")
+    return f"/#/experiments/{experiment_id}/runs?compareRunsMode=CHART&searchFilter={chosen}"
 
 
 def make_diff(rev1: str, rev2: str, folder: Path, vega: Path | None) -> Path:
@@ -131,9 +138,10 @@ def main(rev1: str, rev2: str, vega: Path | None = None) -> None:
     if not browser:
         raise errors.InputError(f"no browser: install Chromium ({', '.join(BROWSERS)} on PATH)")
     take_picture(browser, PAGE.resolve().as_uri(), REPORT, "1100,1720", 0.8)
-    comparison = find_comparison()
+    comparison, charts = find_pages()
     with serve_mlflow() as address:
-        take_picture(browser, address + comparison, COMPARISON, "1500,1400", 1)
+        take_picture(browser, address + comparison, COMPARISON, "1500,2000", 0.8)
+        take_picture(browser, address + charts, CHARTS, "1500,1250", 0.8)
     with tempfile.TemporaryDirectory() as folder:
         page = make_diff(rev1, rev2, Path(folder), vega)
         take_picture(browser, page.as_uri(), DIFF, "2500,3650", 0.6)  # two pictures fit in a row

@@ -28,6 +28,15 @@ def test_comparison_names_runs_and_experiment() -> None:
     }
 
 
+def test_charts_are_of_evaluated_runs() -> None:
+    path, query = urlsplit(make_screenshots.address_charts("7")).fragment.split("?")
+    assert path == "/experiments/7/runs"
+    assert parse_qs(query) == {
+        "compareRunsMode": ["CHART"],
+        "searchFilter": ["metrics.test_auc >= 0"],
+    }
+
+
 def test_vega_comes_from_the_folder(tmp_path: Path) -> None:
     for name in ("vega", "vega-lite"):
         write_script(tmp_path, name)
