@@ -28,7 +28,7 @@ import pandas as pd
 import typer
 from ruamel.yaml import YAML
 
-from pneumonia.augment import Ranges, augment_images
+from pneumonia.augment import Ranges, augment_images, count_copies
 from pneumonia.data.store import Part, load_manifest, load_part, part_rows
 from pneumonia.errors import run
 from pneumonia.evaluation import metrics
@@ -115,8 +115,9 @@ class Study:
 def train_seed(study: Study, seed: int, folder: Path) -> None:
     """Train with one seed; the model and the time that it took are left in `folder`."""
     settings, (train, val, _, _) = study.settings, study.parts
-    copies = settings.augment.copies
-    ranges = Ranges(**settings.augment.model_dump(exclude={"copies"}))
+    changes = settings.augment
+    copies = count_copies(len(train.labels), changes.copies, changes.min_images)
+    ranges = Ranges(**changes.model_dump(exclude={"copies", "min_images"}))
     with tempfile.TemporaryDirectory() as scratch:
         augmented = Path(scratch) / "augmented"
         augment_images(
@@ -126,7 +127,7 @@ def train_seed(study: Study, seed: int, folder: Path) -> None:
         start = perf_counter()
         model, _ = train_model(
             settings.model, settings.data.image_size, copied, val, settings.train,
-            copies=copies, seed=seed, work=Path(scratch) / "work",
+            seed=seed, work=Path(scratch) / "work",
         )  # fmt: skip
         seconds = perf_counter() - start
     save_model(model, folder / "model.keras")

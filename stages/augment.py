@@ -10,19 +10,19 @@ def main(
     output: Path = Path("data/augmented"),
     params: Path = Path("params.yaml"),
 ) -> None:
-    """Write `copies` versions of each training image, the first unchanged, and a preview."""
-    from pneumonia.augment import Ranges, augment_images
+    """Write some versions of each training image, the first unchanged, and a preview."""
+    from pneumonia.augment import Ranges, augment_images, count_copies
     from pneumonia.data.store import load_part
     from pneumonia.params import load_params
 
     settings = load_params(params)
-    part = load_part(train)
+    part, changes = load_part(train), settings.augment
     augment_images(
         part.images,
         part.labels,
         output,
-        copies=settings.augment.copies,
-        ranges=Ranges(**settings.augment.model_dump(exclude={"copies"})),
+        copies=count_copies(len(part.labels), changes.copies, changes.min_images),
+        ranges=Ranges(**changes.model_dump(exclude={"copies", "min_images"})),
         seed=settings.seed,
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 SMALL = {
     "image_size: 96": "image_size: 24",
     "copies: 8": "copies: 2",
+    "min_images: 8192": "min_images: 0",
     "members: 3 ": "members: 2 ",
     "width: 24 ": "width: 4 ",
     "depth: 3 ": "depth: 1 ",

@@ -20,6 +20,7 @@ from pneumonia.augment import (
     change_images,
     compose_matrices,
     compose_tables,
+    count_copies,
     warp,
 )
 
@@ -29,6 +30,7 @@ DEFAULTS = Ranges(
     shear_range=0.2,
     zoom_range=0.2,
     translation_range=0.05,
+    aspect_range=0.3,
     rotation_range=5.0,
     brightness_range=0.1,
     contrast_range=0.2,
@@ -107,6 +109,23 @@ def test_translation_is_a_fraction_of_each_side():
     np.testing.assert_allclose(matrix, [[1, 0, 4], [0, 1, -2]])
 
 
+@given(DRAW_ROWS)
+def test_the_aspect_ratio_changes_and_the_area_stays(draws):
+    draws[:, 0] = 1
+    matrices = compose_matrices(draws, Ranges(aspect_range=0.3), height=9, width=9)
+    ratios = matrices[:, 0, 0] / matrices[:, 1, 1]
+    np.testing.assert_allclose(ratios, 1.3 ** draws[:, 10])
+    np.testing.assert_allclose(np.linalg.det(matrices[:, :, :2]), 1)
+
+
+@given(st.integers(1, 500), st.integers(1, 9), st.integers(0, 2000))
+def test_few_images_get_as_many_copies_as_are_needed(images, copies, least):
+    count = count_copies(images, copies, least)
+    assert count >= copies
+    assert count * images >= least
+    assert count == copies or (count - 1) * images < least
+
+
 @pytest.mark.parametrize(
     ("column", "name", "entry"),
     [(1, "shear_range", (0, 1)), (2, "zoom_range", (0, 0)), (5, "rotation_range", (1, 0))],
@@ -150,7 +169,7 @@ def augment(folder: Path, images: np.ndarray, copies: int = 3, seed: int = 1) ->
     return np.load(folder / "images.npy", mmap_mode="r")
 
 
-def test_copy_0_is_the_original_and_labels_repeat(tmp_path):
+def test_copy_0_is_the_original_and_labels_are_those_of_all_copies(tmp_path):
     images = make_images(5)
     rows = augment(tmp_path, images)
     assert rows.shape == (15, 16, 16)
@@ -158,7 +177,7 @@ def test_copy_0_is_the_original_and_labels_repeat(tmp_path):
     np.testing.assert_array_equal(rows[:5], images)
     labels = np.load(tmp_path / "labels.npy")
     assert labels.dtype == np.int64
-    assert labels.tolist() == [0, 1, 0, 1, 0] * 3
+    assert labels.tolist() == [0, 1, 0, 1, 0]
     for original, one, other in zip(images, rows[5:10], rows[10:], strict=True):
         assert not np.array_equal(original, one)
         assert not np.array_equal(one, other)

@@ -36,9 +36,7 @@ def test_heat_of_trained_models_lies_in_the_lesions(phantom, params: Params, tmp
     settings = params.train.model_copy(update={"epochs": 8})
     train = Part(images[SHOWN:], labels[SHOWN:])
     unseen = Part(images[:SHOWN], labels[:SHOWN])
-    trained, _ = train_model(
-        small, SIZE, train, unseen, settings, copies=1, seed=1, work=tmp_path / "work"
-    )
+    trained, _ = train_model(small, SIZE, train, unseen, settings, seed=1, work=tmp_path / "work")
     sick = np.flatnonzero(unseen.labels)
     shares = {}
     for name, model in (("trained", trained), ("untrained", untrained)):

@@ -33,7 +33,7 @@ def make_part(copies: int, count: int = 24) -> Part:
     rng = np.random.default_rng(0)
     labels = np.arange(count) % 2
     images = rng.integers(0, 100, (count, 16, 16)) + 100 * labels[:, None, None] * np.eye(16)
-    return Part(np.tile(images.astype("uint8"), (copies, 1, 1)), np.tile(labels, copies))
+    return Part(np.tile(images.astype("uint8"), (copies, 1, 1)), labels)
 
 
 class InterruptionError(Exception):
@@ -47,7 +47,7 @@ def train(work: Path, stop_after: int = 99) -> tuple[bytes, pd.DataFrame]:
 
     work.mkdir(exist_ok=True)
     model, history = train_model(
-        SMALL, 16, make_part(2), make_part(1), RECIPE, copies=2, seed=1, work=work, report=report
+        SMALL, 16, make_part(2), make_part(1), RECIPE, seed=1, work=work, report=report
     )
     save_model(model, work / "model.keras")
     return (work / "model.keras").read_bytes(), history
@@ -94,9 +94,9 @@ def test_kept_epochs_give_their_own_predictions(tmp_path: Path) -> None:
 
 
 def test_epochs_read_their_copy_in_their_own_order() -> None:
-    part = Part(np.arange(40, dtype="uint8").reshape(40, 1, 1), np.tile(np.arange(10) % 2, 4))
+    part = Part(np.arange(40, dtype="uint8").reshape(40, 1, 1), np.arange(10) % 2)
     recipe = RECIPE.model_copy(update={"batch_size": 3, "class_balance": False})
-    data = EpochCopies(part, 4, recipe, seed=1)
+    data = EpochCopies(part, recipe, seed=1)
     for epoch in range(6):
         data.set_epoch(epoch)
         seen = np.concatenate([data[batch][0] for batch in range(len(data))]).ravel()
@@ -108,8 +108,8 @@ def test_epochs_read_their_copy_in_their_own_order() -> None:
 
 
 def test_an_epoch_of_a_small_set_passes_through_several_copies() -> None:
-    part = Part(np.arange(40, dtype="uint8").reshape(40, 1, 1), np.tile(np.arange(10) % 2, 4))
-    data = EpochCopies(part, 4, RECIPE.model_copy(update={"epoch_images": 25}), seed=1)
+    part = Part(np.arange(40, dtype="uint8").reshape(40, 1, 1), np.arange(10) % 2)
+    data = EpochCopies(part, RECIPE.model_copy(update={"epoch_images": 25}), seed=1)
     seen = []
     for epoch in range(4):
         data.set_epoch(epoch)
@@ -142,9 +142,7 @@ def test_the_seed_decides_the_weights() -> None:
 
 
 def test_members_differ_and_their_mean_is_the_probability(tmp_path: Path) -> None:
-    model, _ = train_model(
-        SMALL, 16, make_part(2), make_part(1), RECIPE, copies=2, seed=1, work=tmp_path
-    )
+    model, _ = train_model(SMALL, 16, make_part(2), make_part(1), RECIPE, seed=1, work=tmp_path)
     images = make_part(1).images
     logits = open_logits(model).predict_on_batch(images)["logits"]
     assert logits.shape == (24, 2)

@@ -1,7 +1,7 @@
 """Changed copies of the training images: one affine warp, one lookup table, some operations each.
 
-Flip, shear, zoom, rotation and translation are multiplied into one matrix, so that pixels are
-interpolated once; gamma, contrast, brightness and inversion make one table of 256 grey values.
+Flip, shear, zoom, rotation, aspect ratio and translation are multiplied into one matrix, so that
+pixels are interpolated once; gamma, contrast, brightness, inversion make one table of grey values.
 What the warp pulls in from outside is black, like the padding that split adds: mirrored ribs would
 be anatomy that does not exist, and the warp with mirrored borders is 1.7 times slower.
 """
@@ -18,7 +18,7 @@ from pneumonia.files import atomic
 from pneumonia.progress import track
 
 BLOCK = 512  # images drawn and tabulated at once: bounds the memory, does not change the result
-DRAWS = 11  # random numbers that an image takes
+DRAWS = 12  # random numbers that an image takes
 PREVIEW_ROWS, PREVIEW_COLUMNS = 8, 8
 
 
@@ -30,6 +30,7 @@ class Ranges:
     shear_range: float = 0.0
     zoom_range: float = 0.0
     translation_range: float = 0.0
+    aspect_range: float = 0.0
     rotation_range: float = 0.0
     brightness_range: float = 0.0
     contrast_range: float = 0.0
@@ -43,8 +44,8 @@ def augment_images(
 ) -> None:
     """Write changed copies of images uint8 (N, H, W) with labels int (N,), and a preview.
 
-    images.npy is uint8 (copies*N, H, W), labels.npy int64 (copies*N,), preview.png for the eye.
-    Copy c of image i is row c*N + i; copy 0 is the original. A row depends on seed, c and i alone.
+    images.npy is uint8 (copies*N, H, W), labels.npy int64 (N,), preview.png for the eye. Copy c of
+    image i is row c*N + i; copy 0 is the original. A row depends on seed, c and i alone.
     """
     blocks = _make_blocks(images, copies, ranges, seed)
     shape = (copies * len(images), *images.shape[1:])
@@ -57,7 +58,12 @@ def augment_images(
             for block in track(blocks, "augment", total=copies * _count_blocks(images)):
                 file.write(block.data)
         write_preview(np.load(partial, mmap_mode="r"), copies, folder / "preview.png")
-    write_labels(folder, np.tile(labels, copies))
+    write_labels(folder, labels)
+
+
+def count_copies(images: int, copies: int, least: int) -> int:
+    """Versions of each of some images: `copies`, or as many as make `least` in all."""
+    return max(copies, -(-least // images))
 
 
 def _count_blocks(images: np.ndarray) -> int:
@@ -77,7 +83,7 @@ def _make_blocks(
 def change_images(images: np.ndarray, rng: np.random.Generator, ranges: Ranges) -> np.ndarray:
     """Images uint8 (N, H, W) after one draw each from `rng`: uint8 (N, H, W).
 
-    The generator moves on by eleven numbers an image, so that blocks of any length give the same.
+    The generator moves on by twelve numbers an image, so that blocks of any length give the same.
     """
     draws = rng.uniform(-1, 1, (len(images), DRAWS))
     matrices = compose_matrices(draws, ranges, height=images.shape[1], width=images.shape[2])
@@ -133,7 +139,17 @@ def _lower_resolution(image: np.ndarray, strength: float, _rng: np.random.Genera
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-OPERATIONS = (_blur, _sharpen, _add_noise, _equalise, _posterise, _lower_resolution)
+def _add_border(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    height, width = image.shape
+    top, left = (round(0.12 * strength * side) for side in (height, width))
+    inside = cv2.resize(image, (width - 2 * left, height - 2 * top), interpolation=cv2.INTER_AREA)
+    grey = (int(rng.integers(256)),)
+    return cv2.copyMakeBorder(inside, top, top, left, left, cv2.BORDER_CONSTANT, value=grey)
+
+
+OPERATIONS = (
+    _blur, _sharpen, _add_noise, _equalise, _posterise, _lower_resolution, _add_border,
+)  # fmt: skip
 
 
 def warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -142,9 +158,9 @@ def warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def compose_matrices(draws: np.ndarray, ranges: Ranges, *, height: int, width: int) -> np.ndarray:
-    """Matrices float64 (N, 2, 3) that flip, zoom, shear and rotate about the centre, then move.
+    """Matrices float64 (N, 2, 3) that flip, zoom, shear, rotate, widen about the centre, then move.
 
-    `draws` are numbers (N, 11) from -1 to 1, one column a change; 0 is no change.
+    `draws` are numbers (N, 12) from -1 to 1, one column a change; 0 is no change.
     """
     flip, shear, zoom, move_x, move_y, turn = draws.T[:6]
     factor = 1 + ranges.zoom_range * zoom
@@ -154,6 +170,8 @@ def compose_matrices(draws: np.ndarray, ranges: Ranges, *, height: int, width: i
     cos, sin = np.cos(angle), np.sin(angle)
     columns = [cos * mirror, cos * slant - sin, sin * mirror, sin * slant + cos]
     linear = factor[:, None, None] * np.stack(columns, axis=1).reshape(-1, 2, 2)
+    widening = (1 + ranges.aspect_range) ** (draws[:, 10] / 2)
+    linear *= np.stack([widening, 1 / widening], axis=1)[:, :, None]
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
     shift = ranges.translation_range * np.stack([move_x * width, move_y * height], axis=1)
     return np.concatenate([linear, (centre - linear @ centre + shift)[:, :, None]], axis=2)

@@ -67,10 +67,12 @@ class SplitParams(Section):
 
 class AugmentParams(Section):
     copies: Annotated[int, Field(ge=1, le=64)]
+    min_images: Annotated[int, Field(ge=0, le=1_000_000)]
     horizontal_flip: bool
     shear_range: Annotated[float, Field(ge=0, le=1)]
     zoom_range: Annotated[float, Field(ge=0, le=0.9)]
     translation_range: Annotated[float, Field(ge=0, le=0.5)]
+    aspect_range: Annotated[float, Field(ge=0, le=1)]
     rotation_range: Annotated[float, Field(ge=0, le=180)]
     brightness_range: Annotated[float, Field(ge=0, le=1)]
     contrast_range: Annotated[float, Field(ge=0, le=0.9)]

@@ -39,13 +39,11 @@ class EpochCopies(keras.utils.PyDataset):
     about, each in an order drawn from (seed, epoch) alone: small sets get enough steps as well.
     """
 
-    def __init__(
-        self, part: Part, copies: int, settings: TrainParams, seed: int, members: int = 1
-    ) -> None:
+    def __init__(self, part: Part, settings: TrainParams, seed: int, members: int = 1) -> None:
         super().__init__()
-        self.images, self.labels, self.members = part.images, part.labels, members
-        self.copies, self.batch_size, self.seed = copies, settings.batch_size, seed
-        self.count = len(part.labels) // copies
+        self.part, self.members = part, members
+        self.batch_size, self.seed = settings.batch_size, seed
+        self.count = len(part.labels)
         self.passes = math.ceil(settings.epoch_images / self.count)
         ones = np.ones(len(part.labels), "f4")
         self.weights = weigh_classes(part.labels) if settings.class_balance else ones
@@ -53,7 +51,7 @@ class EpochCopies(keras.utils.PyDataset):
 
     def set_epoch(self, epoch: int) -> None:
         rng = np.random.default_rng([self.seed, epoch])
-        copies = (epoch * self.passes + np.arange(self.passes)) % self.copies
+        copies = (epoch * self.passes + np.arange(self.passes)) % self.part.copies
         self.order = np.concatenate([rng.permutation(self.count) + c * self.count for c in copies])
 
     def __len__(self) -> int:
@@ -61,7 +59,9 @@ class EpochCopies(keras.utils.PyDataset):
 
     def __getitem__(self, batch: int) -> tuple[np.ndarray, Targets, np.ndarray]:
         rows = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
-        return self.images[rows], as_targets(self.labels[rows], self.members), self.weights[rows]
+        own = rows % self.count
+        targets = as_targets(self.part.labels[own], self.members)
+        return self.part.images[rows], targets, self.weights[own]
 
 
 def as_targets(labels: np.ndarray, members: int) -> Targets:
@@ -213,18 +213,16 @@ def train_model(
     val: Part,
     settings: TrainParams,
     *,
-    copies: int,
     seed: int,
     work: Path,
     report: Report = lambda _history: None,
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train from scratch, or from the last epoch found in `work`; gives the last epoch's model.
 
-    `train` holds `copies` versions of each image, copy-major (copies*N, H, W); `val` one. `report`
-    gets the history after each epoch. The history has two rows an epoch (see `read_history`).
+    `report` gets the history after each epoch. It has two rows an epoch (see `read_history`).
     """
     model = build_model(hyperparameters, image_size, seed)
-    data = EpochCopies(train, copies, settings, seed, hyperparameters.members)
+    data = EpochCopies(train, settings, seed, hyperparameters.members)
     learner = open_logits(model)
     compile_model(learner, hyperparameters, settings, steps=settings.epochs * len(data))
     log = EpochLog(work, data, report)

@@ -86,8 +86,8 @@ def key_search(augmented: Path, val: Path, settings: Params) -> str:
     A bound of time or the number of workers may change between two parts of one search.
     """
     tune = settings.tune.model_dump(exclude=WORKING)
-    values = (settings.seed, settings.data.image_size, settings.augment.copies)
-    return hash_work([augmented, val], *values, settings.model, tune, settings.train)
+    values = (settings.seed, settings.data.image_size, settings.model, tune, settings.train)
+    return hash_work([augmented, val], *values)
 
 
 def run_trials(
@@ -126,7 +126,6 @@ def run_trial(
             train,
             val,
             settings.train.model_copy(update={"epochs": epochs}),
-            copies=settings.augment.copies,
             seed=settings.seed,
             work=folder,
             report=report,

@@ -21,14 +21,19 @@ BLOCK_BYTES = 16 * 2**20  # of images held in memory at a time
 
 @dataclass(frozen=True)
 class Part:
-    """Row-aligned images uint8 (N, H, W) and labels int64 (N,)."""
+    """Images uint8 (copies*N, H, W), copy c of image i in row c*N + i, and labels int64 (N,)."""
 
     images: np.ndarray
     labels: np.ndarray
 
     def __post_init__(self) -> None:
-        if len(self.images) != len(self.labels):
+        if len(self.images) % max(1, len(self.labels)):
             raise InputError(f"{len(self.images)} images but {len(self.labels)} labels: rebuild")
+
+    @property
+    def copies(self) -> int:
+        """Versions of each image: 1, but for augmented ones."""
+        return len(self.images) // len(self.labels)
 
 
 def load_part(folder: Path) -> Part:
