@@ -15,10 +15,10 @@ SMALL = {
     "width: 24 ": "width: 4 ",
     "depth: 3 ": "depth: 1 ",
     "width: [8, 16, 24]": "width: [4, 6]",
-    "depth: [2, 3, 4]": "depth: [1, 2]",
+    "depth: [3, 4]": "depth: [1, 2]",
     "max_trials: 5": "max_trials: 2",
     "epochs: 4 ": "epochs: 1 ",
-    "epochs: 20 ": "epochs: 2 ",
+    "epochs: 18 ": "epochs: 2 ",
     "bootstrap_draws: 2000": "bootstrap_draws: 200",
 }
 
