@@ -1,4 +1,4 @@
-"""Takes docs/mlflow-comparison.png, mlflow-charts.png, plots-diff.png and report.png.
+"""Takes docs/mlflow-comparison.png, mlflow-roc.png, plots-diff.png and report.png.
 
 Run in the project's root, with Chromium: python docs/make_screenshots.py REV1 REV2. Without a
 network, the scripts that DVC's page loads come from a folder: npm install --prefix FOLDER
@@ -24,14 +24,14 @@ from pneumonia.files import atomic, write_text
 from pneumonia.params import load_params
 from pneumonia.tracking.store import connect, ui_command, ui_store
 
-COMPARISON, CHARTS = Path("docs/mlflow-comparison.png"), Path("docs/mlflow-charts.png")
+COMPARISON, ROC = Path("docs/mlflow-comparison.png"), Path("docs/mlflow-roc.png")
 DIFF = Path("docs/plots-diff.png")
 REPORT, PAGE = Path("docs/report.png"), Path("plots/report.html")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
-    "--virtual-time-budget=20000",  # milliseconds that the page believes have passed
+    "--virtual-time-budget=60000",  # milliseconds that the page believes have passed
 )  # fmt: skip
 HOST = "mlflow.localhost"  # loopback too; at plain localhost MLflow opens its assistant's panel
 START_LIMIT, PICTURE_LIMIT, RUNS = 90, 180, 3  # seconds, seconds, runs side by side
@@ -77,7 +77,7 @@ def serve_mlflow() -> Iterator[str]:
 
 
 def find_pages() -> tuple[str, str]:
-    """MLflow's page that compares the newest evaluated runs, trials left out, and its charts."""
+    """MLflow's page that compares the newest evaluated runs, and the first one's ROC curve."""
     import mlflow
 
     experiment = load_params(Path("params.yaml")).tracking.experiment
@@ -88,7 +88,7 @@ def find_pages() -> tuple[str, str]:
     runs = [run.info.run_id for run in found if "mlflow.parentRunId" not in run.data.tags][:RUNS]
     if len(runs) < RUNS:
         raise errors.InputError(f"{experiment} has {len(runs)} evaluated runs, {RUNS} are needed")
-    return address_comparison(runs, identity), address_charts(identity)
+    return address_comparison(runs, identity), address_roc(runs[0], identity)
 
 
 def address_comparison(runs: list[str], experiment_id: str) -> str:
@@ -97,10 +97,9 @@ def address_comparison(runs: list[str], experiment_id: str) -> str:
     return f"/#/compare-runs?runs={listed}&experiments={experiments}"
 
 
-def address_charts(experiment_id: str) -> str:
-    """Path and query of MLflow's chart view of the evaluated runs: ROC pictures and figures."""
-    chosen = quote("metrics.test_auc >= 0")
-    return f"/#/experiments/{experiment_id}/runs?compareRunsMode=CHART&searchFilter={chosen}"
+def address_roc(run: str, experiment_id: str) -> str:
+    """Path of MLflow's page that shows a run's ROC picture among its artifacts."""
+    return f"/#/experiments/{experiment_id}/runs/{run}/artifacts/plots/roc.png"
 
 
 def make_diff(rev1: str, rev2: str, folder: Path, vega: Path | None) -> Path:
@@ -138,10 +137,10 @@ def main(rev1: str, rev2: str, vega: Path | None = None) -> None:
     if not browser:
         raise errors.InputError(f"no browser: install Chromium ({', '.join(BROWSERS)} on PATH)")
     take_picture(browser, PAGE.resolve().as_uri(), REPORT, "1100,1720", 0.8)
-    comparison, charts = find_pages()
+    comparison, roc = find_pages()
     with serve_mlflow() as address:
         take_picture(browser, address + comparison, COMPARISON, "1500,2000", 0.8)
-        take_picture(browser, address + charts, CHARTS, "1500,1250", 0.8)
+        take_picture(browser, address + roc, ROC, "1300,800", 0.8)
     with tempfile.TemporaryDirectory() as folder:
         page = make_diff(rev1, rev2, Path(folder), vega)
         take_picture(browser, page.as_uri(), DIFF, "2500,3650", 0.6)  # two pictures fit in a row

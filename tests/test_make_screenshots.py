@@ -28,13 +28,9 @@ def test_comparison_names_runs_and_experiment() -> None:
     }
 
 
-def test_charts_are_of_evaluated_runs() -> None:
-    path, query = urlsplit(make_screenshots.address_charts("7")).fragment.split("?")
-    assert path == "/experiments/7/runs"
-    assert parse_qs(query) == {
-        "compareRunsMode": ["CHART"],
-        "searchFilter": ["metrics.test_auc >= 0"],
-    }
+def test_the_roc_picture_is_one_runs() -> None:
+    path = urlsplit(make_screenshots.address_roc("a1", "7")).fragment
+    assert path == "/experiments/7/runs/a1/artifacts/plots/roc.png"
 
 
 def test_vega_comes_from_the_folder(tmp_path: Path) -> None:

@@ -63,9 +63,6 @@ def test_one_run_holds_parameters_curves_figures_and_pictures(project: Project) 
     stored = {item.path for item in client.list_artifacts(run.info.run_id, "plots")}
     assert {"plots/roc.png", "plots/confusion.png", "plots/shift.png"} <= stored
     assert "plots/report.html" in stored
-    charts = [item.path for item in client.list_artifacts(run.info.run_id, "images")]
-    for name in ("roc", "confusion"):  # what MLflow's chart view shows run by run
-        assert sum(f"~{name}+" in path and path.endswith(".png") for path in charts) == 1
     assert list_files(project, run) == LOGGED  # no patient's image
     assert run.data.tags["data_name"] == "phantom"
     assert len(run.data.tags["data_sha256"]) == 64

@@ -17,7 +17,6 @@ from pneumonia.tracking.store import PROCESS_TAG, connect, open_run
 
 MODEL_TAG, EVALUATION_TAG = "model_sha256", "evaluation_sha256"
 EXPERIMENT_TAG, SOURCE_TAG = "dvc_experiment", "source"
-SIDE_BY_SIDE = ("roc.png", "confusion.png")  # what MLflow's chart view shows run by run
 REQUIREMENTS = ("tensorflow", "keras", "numpy", "h5py")
 
 
@@ -172,9 +171,6 @@ def log_evaluation(files: ResultFiles, with_images: bool) -> None:
     mlflow.log_metrics({f"test_{key}": value for key, value in numbers.items()})
     for picture in sorted(files.plots.glob("*.*")):
         mlflow.log_artifact(str(picture), "plots")
-        if picture.name in SIDE_BY_SIDE:
-            image, key = mlflow.Image(str(picture)), f"plots/{picture.stem}"
-            mlflow.log_image(image, key=key, synchronous=True)
     mlflow.log_artifact(str(files.evaluation), "metrics")
     mlflow.log_artifact(str(files.card))
     mlflow.log_dict(hash_results(files.evaluation.parent.parent), "results.json")
