@@ -6,7 +6,10 @@ from timing import measure_rates
 
 from pneumonia.augment import DRAWS, Ranges, change_images, compose_matrices, warp
 
-ALL = Ranges(True, 0.2, 0.2, 0.05, 5.0, 0.1, 0.2, 0.3)
+ALL = Ranges(
+    horizontal_flip=True, shear_range=0.2, zoom_range=0.2, translation_range=0.05, aspect_range=0.3,
+    rotation_range=5.0, brightness_range=0.1, contrast_range=0.2, gamma_range=0.3,
+)  # fmt: skip
 COUNT, ROUNDS = 2000, 7
 BARE = "bare cv2.warpAffine"
 
