@@ -21,7 +21,7 @@ def make_part(copies: int) -> Part:
     """Noise images and labels."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (COUNT * copies, SIDE, SIDE), dtype=np.uint8)
-    return Part(images, np.arange(COUNT) % 2)
+    return Part(images, np.arange(COUNT) % 2, copies)
 
 
 def main(trials: int = 50) -> None:

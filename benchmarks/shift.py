@@ -28,8 +28,8 @@ import pandas as pd
 import typer
 from ruamel.yaml import YAML
 
-from pneumonia.augment import Ranges, augment_images, count_copies
-from pneumonia.data.store import Part, load_manifest, load_part, part_rows
+from pneumonia.augment import augment_part
+from pneumonia.data.store import Part, load_copies, load_manifest, load_part, part_rows
 from pneumonia.errors import run
 from pneumonia.evaluation import metrics
 from pneumonia.evaluation.calibration import apply_calibration
@@ -115,15 +115,10 @@ class Study:
 def train_seed(study: Study, seed: int, folder: Path) -> None:
     """Train with one seed; the model and the time that it took are left in `folder`."""
     settings, (train, val, _, _) = study.settings, study.parts
-    changes = settings.augment
-    copies = count_copies(len(train.labels), changes.copies, changes.min_images)
-    ranges = Ranges(**changes.model_dump(exclude={"copies", "min_images"}))
     with tempfile.TemporaryDirectory() as scratch:
         augmented = Path(scratch) / "augmented"
-        augment_images(
-            train.images, train.labels, augmented, copies=copies, ranges=ranges, seed=seed
-        )
-        copied = load_part(augmented)
+        augment_part(train, augmented, settings.augment, seed)
+        copied = load_copies(augmented)
         start = perf_counter()
         model, _ = train_model(
             settings.model, settings.data.image_size, copied, val, settings.train,

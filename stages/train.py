@@ -20,7 +20,7 @@ def main(
     """Write model.keras, the weights and curves of every epoch, and what was reached."""
     settings = load_params(params)
     best = ModelParams(**read_json(models / "hyperparameters.json"))
-    from pneumonia.data.store import load_part
+    from pneumonia.data.store import load_copies, load_part
     from pneumonia.model import save_model
     from pneumonia.tracking.result import ResultFiles, describe_source, read_head, track_training
     from pneumonia.training import keep_epochs, summarise, train_model
@@ -34,7 +34,7 @@ def main(
         model, history = train_model(
             best,
             settings.data.image_size,
-            load_part(augmented),
+            load_copies(augmented),
             load_part(val),
             settings.train,
             seed=settings.seed,

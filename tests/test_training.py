@@ -33,7 +33,7 @@ def make_part(copies: int, count: int = 24) -> Part:
     rng = np.random.default_rng(0)
     labels = np.arange(count) % 2
     images = rng.integers(0, 100, (count, 16, 16)) + 100 * labels[:, None, None] * np.eye(16)
-    return Part(np.tile(images.astype("uint8"), (copies, 1, 1)), labels)
+    return Part(np.tile(images.astype("uint8"), (copies, 1, 1)), labels, copies)
 
 
 class InterruptionError(Exception):
@@ -94,7 +94,7 @@ def test_kept_epochs_give_their_own_predictions(tmp_path: Path) -> None:
 
 
 def test_epochs_read_their_copy_in_their_own_order() -> None:
-    part = Part(np.arange(40, dtype="uint8").reshape(40, 1, 1), np.arange(10) % 2)
+    part = Part(np.arange(40, dtype="uint8").reshape(40, 1, 1), np.arange(10) % 2, 4)
     recipe = RECIPE.model_copy(update={"batch_size": 3, "class_balance": False})
     data = EpochCopies(part, recipe, seed=1)
     for epoch in range(6):
@@ -108,7 +108,7 @@ def test_epochs_read_their_copy_in_their_own_order() -> None:
 
 
 def test_an_epoch_of_a_small_set_passes_through_several_copies() -> None:
-    part = Part(np.arange(40, dtype="uint8").reshape(40, 1, 1), np.arange(10) % 2)
+    part = Part(np.arange(40, dtype="uint8").reshape(40, 1, 1), np.arange(10) % 2, 4)
     data = EpochCopies(part, RECIPE.model_copy(update={"epoch_images": 25}), seed=1)
     seen = []
     for epoch in range(4):

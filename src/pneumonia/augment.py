@@ -13,8 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pneumonia.data.store import write_labels
+from pneumonia.data.store import Part, write_labels
 from pneumonia.files import atomic
+from pneumonia.params import AugmentParams
 from pneumonia.progress import track
 
 BLOCK = 512  # images drawn and tabulated at once: bounds the memory, does not change the result
@@ -59,6 +60,18 @@ def augment_images(
                 file.write(block.data)
         write_preview(np.load(partial, mmap_mode="r"), copies, folder / "preview.png")
     write_labels(folder, labels)
+
+
+def augment_part(part: Part, folder: Path, settings: AugmentParams, seed: int) -> None:
+    """`augment_images` as params.yaml's section says: how far, and how many copies."""
+    augment_images(
+        part.images,
+        part.labels,
+        folder,
+        copies=count_copies(len(part.labels), settings.copies, settings.min_images),
+        ranges=Ranges(**settings.model_dump(exclude={"copies", "min_images"})),
+        seed=seed,
+    )
 
 
 def count_copies(images: int, copies: int, least: int) -> int:

@@ -20,7 +20,7 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 from keras_tuner.src.distribute.oracle_client import OracleClient
 
-from pneumonia.data.store import load_part
+from pneumonia.data.store import load_copies, load_part
 from pneumonia.errors import InputError
 from pneumonia.params import Params
 from pneumonia.processes import name_process
@@ -53,7 +53,7 @@ def search(
     oracle = prepare_oracle(settings, key, work)
     if tune.workers == 1 and not tune.listen:
         name = f"{key}/{name_process()}"
-        run_trials(oracle, name, settings, load_part(augmented), load_part(val), work)
+        run_trials(oracle, name, settings, load_copies(augmented), load_part(val), work)
     else:
         options = ["--augmented", augmented, "--val", val, "--params", params]
         lead_workers(oracle, tune.workers, tune.listen, [str(option) for option in options])
@@ -130,7 +130,7 @@ def join(chief: str, settings: Params, augmented: Path, val: Path, work: Path) -
     wait_for(chief)
     client = LivingClient()
     try:
-        run_trials(client, name, settings, load_part(augmented), load_part(val), work / key)
+        run_trials(client, name, settings, load_copies(augmented), load_part(val), work / key)
     except grpc.RpcError as error:
         reason = error.details() if isinstance(error, grpc.Call) else None
         raise InputError(f"the chief at {chief} says: {reason or error}") from None

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pneumonia.data.splitting import split_dataset
-from pneumonia.data.store import load_manifest, load_part, part_rows
+from pneumonia.data.store import load_copies, load_manifest, load_part, part_rows, write_labels
 from pneumonia.errors import InputError
 from pneumonia.files import hash_file
 from pneumonia.params import Params
@@ -286,3 +286,14 @@ def test_full_disk_is_one_sentence(make_images, tmp_path: Path) -> None:
 def test_missing_stage_output_is_named() -> None:
     with pytest.raises(InputError, match="dvc repro"):
         load_part(Path("nowhere"))
+
+
+@pytest.mark.parametrize("count", [0, 3, 5, 8])
+def test_images_without_a_label_each_are_no_part(tmp_path: Path, count: int) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((count, 2, 2), "uint8"))
+    write_labels(tmp_path, np.arange(4) % 2)
+    with pytest.raises(InputError, match=f"{count} images but 4 labels"):
+        load_part(tmp_path)
+    if count != 8:  # two copies of each
+        with pytest.raises(InputError, match=f"{count} images but 4 labels"):
+            load_copies(tmp_path)

@@ -25,22 +25,27 @@ class Part:
 
     images: np.ndarray
     labels: np.ndarray
+    copies: int = 1
 
     def __post_init__(self) -> None:
-        if len(self.images) % max(1, len(self.labels)):
+        if len(self.images) != self.copies * len(self.labels):
             raise InputError(f"{len(self.images)} images but {len(self.labels)} labels: rebuild")
-
-    @property
-    def copies(self) -> int:
-        """Versions of each image: 1, but for augmented ones."""
-        return len(self.images) // len(self.labels)
 
 
 def load_part(folder: Path) -> Part:
     """The images of a folder, memory-mapped read-only. Raises InputError where there are none."""
+    return Part(*_load_arrays(folder))
+
+
+def load_copies(folder: Path) -> Part:
+    """Likewise what the augment stage wrote: the labels tell how many copies of each image."""
+    images, labels = _load_arrays(folder)
+    return Part(images, labels, copies=max(1, len(images) // max(1, len(labels))))
+
+
+def _load_arrays(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
-        images = np.load(folder / "images.npy", mmap_mode="r")
-        return Part(images, np.load(folder / "labels.npy"))
+        return np.load(folder / "images.npy", mmap_mode="r"), np.load(folder / "labels.npy")
     except (FileNotFoundError, ValueError) as error:
         raise InputError(f"{folder} holds no images ({error}): run `dvc repro`") from None
 
