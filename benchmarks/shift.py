@@ -3,8 +3,8 @@
 Only the training and validation parts of data/split are read: the test part stays unseen. A fifth
 of the training patients (papers, in covid_ct) is held out, the same for every seed and recipe; with
 --folds 5 each fifth in turn; with --leave-out the images whose path matches are held out instead
-(their kind is never trained on), beside the fifth's images of the other label. Threshold and
-calibration come from the validation part, as in evaluate.
+(their kind is never trained on, nor validated on), beside the fifth's images of the other label.
+Threshold and calibration come from the validation part, as in evaluate.
 
     python benchmarks/shift.py --seeds 3 --set model.normalisation=image --name image
     python benchmarks/shift.py --leave-out virus --name 'without virus'
@@ -98,7 +98,11 @@ class Study:
     def parts(self) -> tuple[Part, Part, Part, np.ndarray]:
         """Training, validation and held-out images, and the patients of the last, str (N,)."""
         part, val = load_part(self.data / "train"), load_part(self.data / "val")
-        manifest = part_rows(load_manifest(self.data / "manifest.csv"), "train")
+        rows = load_manifest(self.data / "manifest.csv")
+        if self.left:
+            known = ~part_rows(rows, "val")["path"].str.contains(self.left).to_numpy()
+            val = Part(np.asarray(val.images)[known], val.labels[known])
+        manifest = part_rows(rows, "train")
         train, held = hold_out(
             manifest["path"], manifest["group"], part.labels, self.left, self.fold
         )

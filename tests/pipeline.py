@@ -18,7 +18,7 @@ SMALL = {
     "depth: [3, 4]": "depth: [1, 2]",
     "max_trials: 5": "max_trials: 2",
     "epochs: 4 ": "epochs: 1 ",
-    "epochs: 18 ": "epochs: 2 ",
+    "epochs: 16 ": "epochs: 2 ",
     "bootstrap_draws: 2000": "bootstrap_draws: 200",
 }
 
