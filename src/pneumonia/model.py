@@ -15,6 +15,7 @@ from pneumonia.backbones import build_backbone, load_matching_weights
 from pneumonia.errors import InputError
 from pneumonia.files import atomic
 from pneumonia.params import ModelParams
+from pneumonia.processes import keep_freed_memory
 
 NOISE_VARIANCE = 25.0  # grey values squared: what varies less than this is flat, not structure
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -29,6 +30,7 @@ def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> ker
     arXiv 1612.01474), whose logits (N, members) are the output of the layer `logits`. Raises
     InputError where `weights` cannot be had.
     """
+    keep_freed_memory()
     keras.utils.clear_session()  # layer names start anew, so that the saved bytes are the same
     keras.utils.set_random_seed(seed)
     images = keras.Input((None, None), dtype="uint8", name="images")
@@ -163,6 +165,7 @@ def load_model(path: Path) -> keras.Model:
 
     Raises InputError where it is no such file, or holds code or layers that Keras does not know.
     """
+    keep_freed_memory()
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:

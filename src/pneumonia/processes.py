@@ -1,9 +1,12 @@
-"""Which process did it, and whether it still runs."""
+"""Processes: which one did it, whether it still runs, and how it keeps its memory."""
 
+import ctypes
 import os
 import socket
 
 import psutil
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def name_process() -> str:
@@ -27,3 +30,16 @@ def is_gone(process: str) -> bool:
         return ended or abs(found.create_time() - int(start or 0)) > 1
     except psutil.NoSuchProcess:
         return True
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep memory that is freed for the next one who asks, rather than give it back.
+
+    TensorFlow takes and frees each batch's buffers anew. Given back to the system every time, they
+    cost more than the arithmetic on a machine where page faults are dear (`bench_memory.py`).
+    Other C libraries are left as they are.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "gnu_get_libc_version"):
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
