@@ -135,18 +135,16 @@ def train_seed(study: Study, seed: int, folder: Path) -> None:
 
 def score_seed(study: Study, seed: int, folder: Path) -> Scores:
     """Scores of the validation images (and shifted) (2V,), and of each shift (S, N)."""
-    path = folder / "scores.npy"
+    path = folder / "scores.npz"
     _, val, held, _ = study.parts
     if not path.exists():
         model = load_model(folder / "model.keras")
-        judged = add_shifted(val, study.settings.seed)
-        sets = [judged.images, *(shift_images(held.images, name, seed) for name in SHIFTS)]
-        scores = [predict_images(model, images) for images in sets]
+        judged = predict_images(model, add_shifted(val, study.settings.seed).images)
+        shifted = [predict_images(model, shift_images(held.images, name, seed)) for name in SHIFTS]
         with atomic(path) as partial, partial.open("wb") as file:
-            np.save(file, np.concatenate(scores))
-    scores = np.load(path)
-    fixed_on = 2 * len(val.labels)
-    return scores[:fixed_on], scores[fixed_on:].reshape(len(SHIFTS), -1)
+            np.savez(file, val=judged, held=np.stack(shifted))
+    with np.load(path) as scores:
+        return scores["val"], scores["held"]
 
 
 @dataclass(frozen=True)
