@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import cv2
+import keras
 import numpy as np
 import pytest
 from test_training import SMALL
 
 from pneumonia.backbones import BUILDERS
 from pneumonia.errors import InputError
-from pneumonia.model import build_model, load_model, save_model
+from pneumonia.model import NOISE_VARIANCE, build_model, load_model, save_model
 from pneumonia.params import ModelParams
 
 IMAGES = np.random.default_rng(0).integers(50, 100, (2, 40, 40)).astype("uint8")
@@ -37,6 +39,25 @@ def test_normalisation_removes_exposure(kind: str, unmoved: bool) -> None:
     model = build_model(change(normalisation=kind), 32, seed=3)
     plain, brighter = model.predict_on_batch(IMAGES), model.predict_on_batch(IMAGES + 50)
     assert np.allclose(plain, brighter, atol=1e-4) == unmoved
+
+
+def test_local_normalisation_is_by_the_square_about_each_pixel() -> None:
+    model = build_model(change(normalisation="local"), 32, seed=1)
+    stem = keras.Model(model.inputs, model.get_layer("member1_stem_conv").input)
+    image = IMAGES[:1, :32, :32]
+
+    def average(values: np.ndarray) -> np.ndarray:
+        """Within a square of a quarter of the side that ends where the image does."""
+        total, area = (
+            cv2.boxFilter(v, -1, (9, 9), normalize=False, borderType=cv2.BORDER_CONSTANT)
+            for v in (values, np.ones_like(values))
+        )
+        return total / area
+
+    grey = image[0].astype("float64")
+    mean = average(grey)
+    wanted = (grey - mean) / np.sqrt(average(grey**2) - mean**2 + NOISE_VARIANCE)
+    np.testing.assert_allclose(stem.predict_on_batch(image)[0, :, :, 0], wanted, atol=1e-4)
 
 
 def test_a_model_starts_from_another_where_layers_agree(tmp_path: Path) -> None:
