@@ -31,14 +31,15 @@ bench: .venv/ready
 	python benchmarks/bench_decode.py
 	python benchmarks/bench_startup.py
 
+# packages are compiled as they are imported: to compile all of each takes far longer
 .venv/ready: requirements.lock pyproject.toml
 	@if command -v uv >/dev/null; then \
 	  uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
-	  uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock && \
+	  uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock && \
 	  uv pip install --quiet --python $(BIN)/python --no-deps --editable .; \
 	else \
 	  $(PYTHON) -m venv .venv && \
-	  $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock && \
 	  $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .; \
 	fi
 	@touch $@
