@@ -1,5 +1,6 @@
 """The simulated radiographs: the same bytes again, a sound layout, neither trivial nor hidden."""
 
+import os
 import re
 import subprocess
 import sys
@@ -40,6 +41,14 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path):
     one, two, other = (read_folder(tmp_path / name) for name in ("one", "two", "other"))
     assert one == two
     assert not set(one.values()) & set(other.values())
+
+
+def test_an_older_processor_makes_the_same_bytes(tmp_path):
+    older = {"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3", "OPENCV_CPU_DISABLE": "AVX2,FMA3,AVX"}
+    command = [sys.executable, "-m", "pneumonia.data.phantom", "--images", "60", "--output"]
+    for name, environment in (("new", {}), ("old", older)):
+        subprocess.run([*command, str(tmp_path / name)], env=os.environ | environment, check=True)
+    assert read_folder(tmp_path / "new") == read_folder(tmp_path / "old")
 
 
 def test_a_longer_set_begins_with_the_shorter(samples):

@@ -2,7 +2,8 @@
 
 Simple anatomy, not clinical data: they show that the pipeline runs, offline and in seconds. Some
 opacities are too faint to see and some normals carry shadows that resemble one, so that no model
-is perfect. A folder's content depends on seed and count alone, and a patient on seed and number.
+is perfect. A folder's content depends on seed and count alone, and a patient on seed and number:
+all is float64 until it is rounded to grey values, which hides how processors differ.
 """
 
 import tempfile
@@ -35,7 +36,7 @@ class Lesion:
     density: float  # at its middle, as a share of the grey scale
     softness: float
     grain: float
-    texture: np.ndarray  # float32 (24, 24)
+    texture: np.ndarray  # float64 (24, 24)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def draw_vessel(rng: np.random.Generator, side: int) -> np.ndarray:
 
 
 def draw_texture(rng: np.random.Generator) -> np.ndarray:
-    return rng.normal(0, 1, (24, 24)).astype(np.float32)
+    return rng.normal(0, 1, (24, 24))
 
 
 def draw_lesion(rng: np.random.Generator, anatomy: Anatomy, severity: float) -> Lesion:
@@ -168,7 +169,7 @@ def draw_view(rng: np.random.Generator) -> View:
     x, y = np.meshgrid(np.arange(width) - middle[0], np.arange(height) - middle[1])
     u = back[0, 0] * x + back[0, 1] * y
     v = back[1, 0] * x + back[1, 1] * y
-    return View(u.astype("f4"), v.astype("f4"), np.column_stack([linear, middle]))
+    return View(u, v, np.column_stack([linear, middle]))
 
 
 def shade_lesions(rng: np.random.Generator, view: View, lesions: list[Lesion]) -> np.ndarray:
@@ -216,19 +217,19 @@ def draw_electrodes(rng: np.random.Generator, view: View) -> np.ndarray:
         end = (int(rng.uniform(0, width)), height)
         cv2.line(canvas, (x, y), end, 90, 1, cv2.LINE_AA)
         cv2.circle(canvas, (x, y), 3, 255, -1, cv2.LINE_AA)
-    return 0.35 * canvas.astype("f4") / 255
+    return 0.35 * canvas / 255
 
 
 def expose(rng: np.random.Generator, attenuation: np.ndarray) -> np.ndarray:
     """The picture uint8 (H, W) that an exposure makes: tone, scatter, fall-off, grain."""
     height, width = attenuation.shape
-    blurred = cv2.GaussianBlur(attenuation.astype("f4"), (0, 0), rng.uniform(0.5, 1.1))
+    blurred = cv2.GaussianBlur(attenuation, (0, 0), rng.uniform(0.5, 1.1))
     scatter = cv2.GaussianBlur(blurred, (0, 0), 0.15 * width)
     tone = np.clip(blurred + rng.uniform(0.05, 0.25) * (scatter - blurred), 0, None)
     tone = (tone / rng.uniform(0.85, 1.1)) ** rng.uniform(0.7, 1.25)
     tilt = np.linspace(-1, 1, width) * rng.normal(0, 0.02)
     tone = rng.uniform(0.0, 0.08) + tone * rng.uniform(0.8, 1.0) + tilt
-    grain = cv2.GaussianBlur(rng.standard_normal((height, width), "f4"), (0, 0), 0.6)
+    grain = cv2.GaussianBlur(rng.standard_normal((height, width)), (0, 0), 0.6)
     picture = tone + rng.uniform(0.015, 0.05) * grain
     return np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
 

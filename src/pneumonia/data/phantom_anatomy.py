@@ -1,7 +1,7 @@
 """Shapes of a simulated frontal chest radiograph, as attenuation that adds up.
 
 All work on a `View`: coordinates of every pixel in the patient's own frame, u from -1 (patient's
-right) to 1 and v from -1 (neck) to 1 (abdomen), float32 (H, W). 1 is about the whole grey scale.
+right) to 1 and v from -1 (neck) to 1 (abdomen), float64 (H, W). 1 is about the whole grey scale.
 """
 
 import math
@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 RIGHT, LEFT = -1, 1
 
@@ -44,7 +45,7 @@ class Anatomy:
     breast: float
     vessel_strength: float
     vessels: list[np.ndarray]  # polylines float64 (points, 2) from hilum to periphery
-    texture: np.ndarray  # float32 (24, 24), the patient's own unevenness
+    texture: np.ndarray  # float64 (24, 24), the patient's own unevenness
 
 
 def rise(distance: np.ndarray, softness: float) -> np.ndarray:
@@ -63,10 +64,10 @@ def ellipse(
 
 
 def sample_texture(view: View, texture: np.ndarray, scale: float = 1.0) -> np.ndarray:
-    """A small noise field float32 (n, n) stretched smoothly over the patient's frame."""
+    """A small noise field float64 (n, n) stretched smoothly over the patient's frame."""
     side = texture.shape[0] / 2
-    x, y = ((axis * scale + 1) * side for axis in (view.u, view.v))
-    return cv2.remap(texture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    places = [(axis * scale + 1) * side for axis in (view.v, view.u)]
+    return map_coordinates(texture, places, mode="mirror")
 
 
 def shade_body(view: View, anatomy: Anatomy) -> np.ndarray:
@@ -154,7 +155,7 @@ def shade_vessels(view: View, anatomy: Anatomy) -> np.ndarray:
         for step, ends in enumerate(pairwise(points.tolist())):
             grey, thickness = 230 - 22 * step, 1 + (step < 2)
             cv2.line(canvas, *ends, grey, thickness, cv2.LINE_AA, 4)
-    soft = cv2.GaussianBlur(canvas, (0, 0), 0.8).astype(np.float32) / 255
+    soft = cv2.GaussianBlur(canvas, (0, 0), 0.8) / 255
     return anatomy.vessel_strength * soft
 
 

@@ -81,7 +81,7 @@ def draw_calibration(figure: Figure, bins: pd.DataFrame, ece: str, where: str) -
     lower.set(xlabel="predicted probability", ylabel="images")
     for axes in (upper, lower):
         axes.grid(alpha=0.25)
-    upper.legend(loc="lower right", fontsize=9)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
     return figure
 
 
