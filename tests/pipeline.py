@@ -19,6 +19,7 @@ SMALL = {
     "max_trials: 5": "max_trials: 2",
     "epochs: 4 ": "epochs: 1 ",
     "epochs: 16 ": "epochs: 2 ",
+    "epoch_images: 1024": "epoch_images: 128",
     "bootstrap_draws: 2000": "bootstrap_draws: 200",
 }
 

@@ -1,7 +1,6 @@
 """The whole pipeline by real DVC and MLflow, on a shrunk copy of the project."""
 
 import json
-import re
 import shutil
 import subprocess
 from hashlib import sha256
@@ -179,34 +178,11 @@ def test_sync_logs_pulled_experiments_once_and_no_mixture(clone: Project) -> Non
     assert len(list_results(clone)) == 1
 
 
-def test_reproduce_gives_the_same_bytes_and_finds_the_one_touched_up(clone: Project) -> None:
-    """A figure is bettered and all made to agree with it: lock, commit and MLflow run.
-
-    All stages run by force in another clone, so this shows as well that they give the same bytes.
-    """
-    clone.run("dvc", "checkout", "--quiet", "--allow-missing")
-    metrics = clone.root / "metrics/evaluate.json"
-    figures = json.loads(metrics.read_text())
-    metrics.write_text(json.dumps(figures | {"auc": 0.999}))
-    clone.run("dvc", "commit", "--force", "evaluate")
-    clone.run("git", "commit", "-q", "-a", "-m", "A better result")
-    said = clone.run("pneumonia", "sync", "--commits")
-    first, better, run_id = re.findall("MLflow run ([0-9a-f]{32}) carries", said)
-    assert first != better == run_id  # the commits, then the workspace
-    said = clone.run("pneumonia", "reproduce", run_id, code=1)
-    differing = [line.split()[-1] for line in said.splitlines() if "  differs: " in line]
-    assert differing == ["metrics/evaluate.json"]
-    assert f"auc: logged 0.999, now {figures['auc']:.9g}" in said
-    assert "made again on: the same type of machine" in said
-    (same, outputs) = re.findall(r"another result: (\d+) of (\d+) outputs", said)[0]
-    assert int(same) == int(outputs) - 1 > 40
-
-
 def test_side_by_side_all_reach_mlflow(clone: Project) -> None:
-    """Four at once where there is no database yet, then two workers of the queue."""
+    """Two at once where there is no database yet, then two workers of the queue."""
     change = "evaluate.confidence=0.{}".format
     run = ("dvc", "--wait-for-lock", "exp", "run", "--temp")
-    commands = [[*run, "-n", f"temp{n}", "-S", change(60 + n)] for n in range(4)]
+    commands = [[*run, "-n", f"temp{n}", "-S", change(60 + n)] for n in range(2)]
     log = (clone.root.parent / "log").open("w+")
     started = [
         subprocess.Popen(c, cwd=clone.root, env=clone.environment, stdout=log, stderr=log)
@@ -215,7 +191,7 @@ def test_side_by_side_all_reach_mlflow(clone: Project) -> None:
     codes = [process.wait() for process in started]
     log.seek(0)
     said = log.read()
-    assert codes == [0] * 4, said
+    assert codes == [0, 0], said
     for n in range(2):
         clone.run("dvc", "exp", "run", "--queue", "-n", f"queue{n}", "-S", change(70 + n))
     clone.run("dvc", "queue", "start", "-j", "2")
@@ -223,7 +199,7 @@ def test_side_by_side_all_reach_mlflow(clone: Project) -> None:
         said += clone.run("dvc", "queue", "logs", f"queue{n}", "--follow")
     assert "OperationalError" not in said
     runs = {run.data.tags["dvc_experiment"]: run for run in list_results(clone)}
-    assert sorted(runs) == ["queue0", "queue1", *(f"temp{n}" for n in range(4))]
+    assert sorted(runs) == ["queue0", "queue1", "temp0", "temp1"]
     client = mlflow.MlflowClient(clone.database)
     for run in runs.values():
         assert run.info.status == "FINISHED"
@@ -381,18 +357,6 @@ def test_a_silent_tracking_server_is_named(project: Project) -> None:
     project.run("dvc", "status")
 
 
-def test_imported_set_runs_in_temp(project: Project, make_images) -> None:
-    source = make_images("own", patients=10)
-    said = project.run("pneumonia", "data", "import", "own", str(source))
-    assert "40 images in data/raw/own" in said
-    assert "already" in project.run("pneumonia", "data", "import", "own", str(source))
-    changes = ("-S", "data.name=own", "-S", "tune.enabled=false")
-    project.run("dvc", "exp", "run", "--temp", "-n", "own", *changes)
-    newest = list_results(project)[0]
-    assert newest.data.tags["data_name"] == "own"
-    assert newest.info.status == "FINISHED"
-
-
 def test_import_refuses_and_keeps_what_is_there(project: Project, make_images) -> None:
     source = make_images("other", patients=3)
     (source / "empty").mkdir()
@@ -407,7 +371,9 @@ def test_import_refuses_and_keeps_what_is_there(project: Project, make_images) -
         assert words in said
         assert "Traceback" not in said
     (source / "empty").rmdir()
-    project.run("pneumonia", "data", "import", "other", str(source))
+    said = project.run("pneumonia", "data", "import", "other", str(source))
+    assert "12 images in data/raw/other" in said
+    assert "already" in project.run("pneumonia", "data", "import", "other", str(source))
     before = sorted((project.root / "data/raw/other").rglob("*.png"))
     next(source.rglob("*.png")).unlink()
     said = project.run("pneumonia", "data", "import", "other", str(source), code=2)

@@ -31,9 +31,10 @@ def phantom() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_heat_of_trained_models_lies_in_the_lesions(phantom, params: Params, tmp_path: Path):
     images, labels, masks = phantom
-    small = ModelParams(**params.model.model_dump() | {"width": 8, "depth": 2, "dropout": 0.0})
+    changes = {"members": 1, "width": 8, "depth": 2, "dropout": 0.0}
+    small = ModelParams(**params.model.model_dump() | changes)
     untrained = build_model(small, SIZE, seed=1)
-    settings = params.train.model_copy(update={"epochs": 8})
+    settings = params.train.model_copy(update={"epochs": 8, "epoch_images": 512})
     train = Part(images[SHOWN:], labels[SHOWN:])
     unseen = Part(images[:SHOWN], labels[:SHOWN])
     trained, _ = train_model(small, SIZE, train, unseen, settings, seed=1, work=tmp_path / "work")

@@ -1,6 +1,7 @@
 """A team's set-up for real: MLflow on PostgreSQL and S3, data in S3, a second clone, no leaks."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -91,7 +92,8 @@ def begin_project(team: Team) -> str:
     code = project.root / "src/pneumonia/model.py"
     code.write_text(code.read_text() + "# tried out\n")
     changes = ("-S", "data.name=own", "-S", "tune.enabled=false", "-S", "train.epochs=1")
-    said = project.run("dvc", "exp", "run", "-n", "try", *changes, **anna)
+    said = project.run("dvc", "exp", "run", "--temp", "-n", "try", *changes, **anna)
+    project.run("dvc", "exp", "apply", "try")
     return said + share_result(team)
 
 
@@ -129,6 +131,7 @@ def test_run_is_in_postgres_and_its_artifacts_in_s3(team: Team) -> None:
     run = team.find_result()
     assert run.info.status == "FINISHED"
     assert run.data.tags["dvc_experiment"] == "try"
+    assert run.data.tags["data_name"] == "own"
     assert not (team.first.root / "mlflow.db").exists()
     assert not (team.first.root / "mlartifacts").exists()
     with connect_postgres(team.database, "mlflow", DATABASE_PASSWORD, "mlflow") as connection:
@@ -185,29 +188,34 @@ def test_logged_model_holds_no_pickle(team: Team) -> None:
 
 
 def test_an_experiment_is_made_again_elsewhere(team: Team, second: Project) -> None:
-    """The second member's clone reproduces the first one's run; a forged figure is found out."""
-    berta = team.sign_in("berta")
+    """The second member's clone reproduces the first one's run: all stages by force."""
     run, kept = team.find_result().info.run_id, team.folder / "kept"
     arguments = ("pneumonia", "reproduce", run, "--folder", str(kept))
-    said = second.run(*arguments, **berta)
+    said = second.run(*arguments, **team.sign_in("berta"))
     assert "the same result: " in said
     assert "the same type of machine" in said
     assert "\nnote: " not in said
     assert "# tried out" in (kept / "src/pneumonia/model.py").read_text()
     ran = [line.split("'")[1] for line in said.splitlines() if "Running stage" in line]
     assert ran == ["split", "augment", "tune", "train", "evaluate"]
-    assert "exists" in second.run(*arguments, code=2, **berta)
+    assert "exists" in second.run(*arguments, code=2, **team.sign_in("berta"))
 
-    client = mlflow.MlflowClient(team.address)
+
+def test_a_result_touched_up_is_found_out(team: Team, second: Project) -> None:
+    """A figure is bettered and lock, commit and MLflow run made to agree with it."""
+    path = second.root / "metrics/evaluate.json"
+    figures = json.loads(path.read_text())
+    path.write_text(json.dumps(figures | {"auc": 0.999}))
+    second.run("dvc", "commit", "--force", "evaluate")
+    second.run("git", "commit", "-q", "-a", "-m", "A better result")
+    said = second.run("pneumonia", "sync", "--commits", **team.sign_in("berta"))
+    *_, better, run = re.findall("MLflow run ([0-9a-f]{32}) carries", said)
+    assert better == run  # that commit's, and the workspace's
     mlflow.set_tracking_uri(team.address)
-    honest = reproduce.read_run(run)
-    forged = honest.results["outputs"] | {"metrics/evaluate.json": "0" * 32}
-    client.log_metric(run, "test_auc", 0.999)
-    client.log_dict(run, honest.results | {"outputs": forged}, "results.json")
-    found = reproduce.compare(reproduce.read_run(run), kept, "commit", [])
+    found = reproduce.compare(reproduce.read_run(run), team.folder / "kept", "commit", [])
     assert not found.same
     assert {k for k, v in found.outputs.items() if v != "same"} == {"metrics/evaluate.json"}
-    figures = json.loads((kept / "metrics/evaluate.json").read_text())
+    assert len(found.outputs) > 40
     assert found.figures == {"auc": (0.999, figures["auc"])}
     text = "\n".join(describe_comparison(found))
     assert "differs: metrics/evaluate.json" in text
