@@ -1,11 +1,19 @@
 """A copy of the project in a folder of its own, shrunk so that the pipeline runs in seconds."""
 
+import contextlib
+import io
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import pytest
+
+from pneumonia.cli import app
 
 SMALL = {
     "image_size: 96": "image_size: 24",
@@ -22,6 +30,13 @@ SMALL = {
     "epoch_images: 1024": "epoch_images: 128",
     "bootstrap_draws: 2000": "bootstrap_draws: 200",
 }
+
+
+class Said(NamedTuple):
+    """Standard output and error of a command."""
+
+    out: str
+    err: str
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,22 @@ class Project:
         )
         assert done.returncode == code, f"{command} ended with {done.returncode}:\n{done.stdout}"
         return done.stdout
+
+    def call(self, *arguments: str, code: int = 0) -> Said:
+        """`pneumonia` in this process: one of its own would import TensorFlow for seconds."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.root),
+            patch.dict(os.environ, self.environment, clear=True),
+            patch.object(sys, "argv", ["pneumonia", *arguments]),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as ended,
+        ):
+            app()
+        said = Said(out.getvalue(), err.getvalue())
+        assert ended.value.code == code, said
+        return said
 
     def read(self, path: str) -> str:
         return (self.root / path).read_text()
