@@ -101,6 +101,7 @@ def _describe(facts: Facts) -> dict[str, Any]:
         "classes": ", ".join(
             f"{name} = {label}" for name, label in params["data"]["classes"].items()
         ),
+        "network": _name_network(facts.hyperparameters.get("members", 1)),
         "hyperparameters": [
             (k.replace("_", " "), show_setting(v)) for k, v in facts.hyperparameters.items()
         ],
@@ -157,6 +158,12 @@ def _are_apart(data: dict[str, Any]) -> bool:
     leaks = data.get("published", {})
     leaky = any(leaks.get(name) for name in ("patients", "equal_pictures", "near_copies"))
     return not (leaky and leaks.get("kept") and not leaks.get("repaired"))
+
+
+def _name_network(members: int) -> str:
+    if members == 1:
+        return "A convolutional network with its preprocessing inside"
+    return f"The mean of {members} convolutional networks with their preprocessing inside"
 
 
 def _tell_search(facts: Facts) -> str:
