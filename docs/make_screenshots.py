@@ -22,7 +22,7 @@ from urllib.parse import quote
 from pneumonia import errors
 from pneumonia.files import atomic, write_text
 from pneumonia.params import load_params
-from pneumonia.tracking.store import connect, ui_command, ui_store
+from pneumonia.tracking.store import NO_JOBS, connect, ui_command, ui_store
 
 COMPARISON, ROC = Path("docs/mlflow-comparison.png"), Path("docs/mlflow-roc.png")
 DIFF = Path("docs/plots-diff.png")
@@ -60,7 +60,7 @@ def serve_mlflow() -> Iterator[str]:
     address, quiet = f"http://{HOST}:{port}", subprocess.DEVNULL
     known = {"ALLOWED_HOSTS": f"{HOST}:{port}", "CORS_ALLOWED_ORIGINS": address}
     environ = os.environ | {f"MLFLOW_SERVER_{key}": value for key, value in known.items()}
-    environ |= {"MLFLOW_BACKEND_STORE_URI": ui_store(os.environ)}
+    environ |= NO_JOBS | {"MLFLOW_BACKEND_STORE_URI": ui_store(os.environ)}
     command = ui_command(os.environ, port)
     server = subprocess.Popen(command, env=environ, stdout=quiet, stderr=quiet, process_group=0)
     try:

@@ -179,7 +179,7 @@ def test_sync_logs_pulled_experiments_once_and_no_mixture(clone: Project) -> Non
 
 
 def test_side_by_side_all_reach_mlflow(clone: Project) -> None:
-    """Two at once where there is no database yet, then two workers of the queue."""
+    """Two at once where there is no database yet, then one by the queue."""
     change = "evaluate.confidence=0.{}".format
     run = ("dvc", "--wait-for-lock", "exp", "run", "--temp")
     commands = [[*run, "-n", f"temp{n}", "-S", change(60 + n)] for n in range(2)]
@@ -192,14 +192,12 @@ def test_side_by_side_all_reach_mlflow(clone: Project) -> None:
     log.seek(0)
     said = log.read()
     assert codes == [0, 0], said
-    for n in range(2):
-        clone.run("dvc", "exp", "run", "--queue", "-n", f"queue{n}", "-S", change(70 + n))
-    clone.run("dvc", "queue", "start", "-j", "2")
-    for n in range(2):
-        said += clone.run("dvc", "queue", "logs", f"queue{n}", "--follow")
+    clone.run("dvc", "exp", "run", "--queue", "-n", "queue", "-S", change(70))
+    clone.run("dvc", "queue", "start")
+    said += clone.run("dvc", "queue", "logs", "queue", "--follow")
     assert "OperationalError" not in said
     runs = {run.data.tags["dvc_experiment"]: run for run in list_results(clone)}
-    assert sorted(runs) == ["queue0", "queue1", "temp0", "temp1"]
+    assert sorted(runs) == ["queue", "temp0", "temp1"]
     client = mlflow.MlflowClient(clone.database)
     for run in runs.values():
         assert run.info.status == "FINISHED"

@@ -61,7 +61,7 @@ def wait_for_epoch(folder: Path, worker: int) -> None:
 
 
 def test_two_workers_one_killed_give_what_one_gives(tmp_path: Path, params: Params) -> None:
-    settings = shrink(params, max_trials=4, epochs=3)
+    settings = shrink(params, max_trials=3, epochs=2)
     assert begin_stage(tmp_path / "alone", settings).wait() == 0
     port = find_port()
     changes = {"workers": 0, "listen": f"127.0.0.1:{port}"}
