@@ -83,6 +83,11 @@ class Project:
         assert ended.value.code == code, said
         return said
 
+    def name_author(self) -> None:
+        """Let Git commit here: on a fresh machine it knows nobody."""
+        self.run("git", "config", "user.email", "test@example.org")
+        self.run("git", "config", "user.name", "Test")
+
     def read(self, path: str) -> str:
         return (self.root / path).read_text()
 
@@ -112,8 +117,7 @@ def clone_project(folder: Path) -> Project:
         lock.unlink(missing_ok=True)
     project = Project(root)
     project.run("git", "init", "-q", "-b", "main")
-    project.run("git", "config", "user.email", "test@example.org")
-    project.run("git", "config", "user.name", "Test")
+    project.name_author()
     project.run("git", "add", "-A")
     project.run("git", "commit", "-q", "-m", "Begin")
     return project

@@ -149,13 +149,8 @@ def clone(project: Project, tmp_path: Path) -> Project:
     """A fresh clone: no MLflow database yet, no images, but a cache that has all."""
     project.run("git", "clone", "-q", str(project.root), str(tmp_path / "clone"))
     clone = Project(tmp_path / "clone")
-    cache = str(project.root / ".dvc/cache")
-    for command in (
-        ("git", "config", "user.email", "test@example.org"),
-        ("git", "config", "user.name", "Test"),
-        ("dvc", "config", "--local", "cache.dir", cache),
-    ):
-        clone.run(*command)
+    clone.name_author()
+    clone.run("dvc", "config", "--local", "cache.dir", str(project.root / ".dvc/cache"))
     return clone
 
 

@@ -109,6 +109,7 @@ def second(team: Team) -> Project:
     """Berta's clone with Anna's result in its workspace, and her experiment."""
     berta, project = team.sign_in("berta"), Project(team.folder / "second")
     team.first.run("git", "clone", "-q", str(team.first.root), str(project.root))
+    project.name_author()
     project.run("dvc", "pull", **berta)
     project.run("git", "fetch", "-q", "origin", "refs/exps/*:refs/exps/*")
     return project
@@ -187,21 +188,29 @@ def test_logged_model_holds_no_pickle(team: Team) -> None:
     assert [key for key in models if "pickle" in key or key.endswith((".pkl", ".joblib"))] == []
 
 
-def test_an_experiment_is_made_again_elsewhere(team: Team, second: Project) -> None:
-    """The second member's clone reproduces the first one's run: all stages by force."""
-    run, kept = team.find_result().info.run_id, team.folder / "kept"
-    arguments = ("pneumonia", "reproduce", run, "--folder", str(kept))
-    said = second.run(*arguments, **team.sign_in("berta"))
+@pytest.fixture(scope="module")
+def again(team: Team, second: Project) -> tuple[Path, str]:
+    """The clone in which Berta made Anna's run again, and what was said."""
+    folder = team.folder / "again"
+    command = ("pneumonia", "reproduce", team.find_result().info.run_id, "--folder", str(folder))
+    said = second.run(*command, **team.sign_in("berta"))
+    assert "exists" in second.run(*command, code=2, **team.sign_in("berta"))
+    return folder, said
+
+
+def test_an_experiment_is_made_again_elsewhere(again: tuple[Path, str]) -> None:
+    folder, said = again
     assert "the same result: " in said
     assert "the same type of machine" in said
     assert "\nnote: " not in said
-    assert "# tried out" in (kept / "src/pneumonia/model.py").read_text()
+    assert "# tried out" in (folder / "src/pneumonia/model.py").read_text()
     ran = [line.split("'")[1] for line in said.splitlines() if "Running stage" in line]
     assert ran == ["split", "augment", "tune", "train", "evaluate"]
-    assert "exists" in second.run(*arguments, code=2, **team.sign_in("berta"))
 
 
-def test_a_result_touched_up_is_found_out(team: Team, second: Project) -> None:
+def test_a_result_touched_up_is_found_out(
+    team: Team, second: Project, again: tuple[Path, str]
+) -> None:
     """A figure is bettered and lock, commit and MLflow run made to agree with it."""
     path = second.root / "metrics/evaluate.json"
     figures = json.loads(path.read_text())
@@ -212,7 +221,7 @@ def test_a_result_touched_up_is_found_out(team: Team, second: Project) -> None:
     *_, better, run = re.findall("MLflow run ([0-9a-f]{32}) carries", said)
     assert better == run  # that commit's, and the workspace's
     mlflow.set_tracking_uri(team.address)
-    found = reproduce.compare(reproduce.read_run(run), team.folder / "kept", "commit", [])
+    found = reproduce.compare(reproduce.read_run(run), again[0], "commit", [])
     assert not found.same
     assert {k for k, v in found.outputs.items() if v != "same"} == {"metrics/evaluate.json"}
     assert len(found.outputs) > 40
