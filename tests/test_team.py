@@ -220,6 +220,7 @@ def test_a_result_touched_up_is_found_out(
     said = second.run("pneumonia", "sync", "--commits", **team.sign_in("berta"))
     *_, better, run = re.findall("MLflow run ([0-9a-f]{32}) carries", said)
     assert better == run  # that commit's, and the workspace's
+    assert run not in again[1]  # where the first one is named
     mlflow.set_tracking_uri(team.address)
     found = reproduce.compare(reproduce.read_run(run), again[0], "commit", [])
     assert not found.same
