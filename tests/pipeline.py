@@ -67,12 +67,12 @@ class Project:
         assert done.returncode == code, f"{command} ended with {done.returncode}:\n{done.stdout}"
         return done.stdout
 
-    def call(self, *arguments: str, code: int = 0) -> Said:
+    def call(self, *arguments: str, code: int = 0, **environment: str) -> Said:
         """`pneumonia` in this process: one of its own would import TensorFlow for seconds."""
         out, err = io.StringIO(), io.StringIO()
         with (
             contextlib.chdir(self.root),
-            patch.dict(os.environ, self.environment, clear=True),
+            patch.dict(os.environ, self.environment | environment, clear=True),
             patch.object(sys, "argv", ["pneumonia", *arguments]),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from hashlib import sha256
 from pathlib import Path
 
@@ -156,9 +155,9 @@ def clone(project: Project, tmp_path: Path) -> Project:
 
 def test_sync_logs_pulled_experiments_once_and_no_mixture(clone: Project) -> None:
     clone.run("dvc", "exp", "pull", "--no-cache", "origin", "careful")
-    said = clone.run("pneumonia", "sync")
-    assert "careful: MLflow run" in said
-    assert "workspace: not logged: data/split/manifest.csv" in said
+    said = clone.call("sync")
+    assert "careful: MLflow run" in said.out
+    assert "workspace: not logged: data/split/manifest.csv" in said.err
     (careful,) = list_results(clone)
     assert careful.data.tags["source"] == "restored"
     assert "test_auc" in careful.data.metrics
@@ -166,33 +165,23 @@ def test_sync_logs_pulled_experiments_once_and_no_mixture(clone: Project) -> Non
     assert careful.data.tags["dvc_experiment"] == "careful"
     assert careful.data.params["evaluate.threshold_rule"] == "sensitivity"
     clone.run("dvc", "exp", "apply", "careful")
-    assert careful.info.run_id in clone.run("pneumonia", "sync").splitlines()[-1]
+    assert careful.info.run_id in clone.call("sync").out.splitlines()[-1]
     params = clone.root / "params.yaml"
     params.write_text(params.read_text().replace("train:\n  epochs: 2", "train:\n  epochs: 3"))
-    assert "train in params.yaml is not as dvc.lock says" in clone.run("pneumonia", "sync")
+    assert "train in params.yaml is not as dvc.lock says" in clone.call("sync").err
     assert len(list_results(clone)) == 1
 
 
 def test_side_by_side_all_reach_mlflow(clone: Project) -> None:
-    """Two at once where there is no database yet, then one by the queue."""
-    change = "evaluate.confidence=0.{}".format
-    run = ("dvc", "--wait-for-lock", "exp", "run", "--temp")
-    commands = [[*run, "-n", f"temp{n}", "-S", change(60 + n)] for n in range(2)]
-    log = (clone.root.parent / "log").open("w+")
-    started = [
-        subprocess.Popen(c, cwd=clone.root, env=clone.environment, stdout=log, stderr=log)
-        for c in commands
-    ]
-    codes = [process.wait() for process in started]
-    log.seek(0)
-    said = log.read()
-    assert codes == [0, 0], said
-    clone.run("dvc", "exp", "run", "--queue", "-n", "queue", "-S", change(70))
+    """One in a copy and one in the queue, at once, where there is no database yet."""
+    run = ("dvc", "--wait-for-lock", "exp", "run")
+    clone.run(*run, "--queue", "-n", "queue", "-S", "evaluate.confidence=0.6")
     clone.run("dvc", "queue", "start")
+    said = clone.run(*run, "--temp", "-n", "temp", "-S", "evaluate.confidence=0.7")
     said += clone.run("dvc", "queue", "logs", "queue", "--follow")
     assert "OperationalError" not in said
     runs = {run.data.tags["dvc_experiment"]: run for run in list_results(clone)}
-    assert sorted(runs) == ["queue", "temp0", "temp1"]
+    assert sorted(runs) == ["queue", "temp"]
     client = mlflow.MlflowClient(clone.database)
     for run in runs.values():
         assert run.info.status == "FINISHED"

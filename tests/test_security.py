@@ -20,7 +20,7 @@ from pneumonia.data.store import load_part
 from pneumonia.errors import InputError
 from pneumonia.model import build_model, load_model, save_model
 from pneumonia.params import ModelParams, Params
-from pneumonia.tracking.store import ui_command
+from pneumonia.tracking.pages import ui_command, ui_environment
 
 COMMAND = Path(sys.executable).with_name("pneumonia")
 UNSAFE = ("pickle.", "joblib", "cloudpickle", "allow_pickle=True", "eval(", "exec(", "yaml.load(")
@@ -130,8 +130,9 @@ def test_ui_names_a_server_without_its_password() -> None:
     with pytest.raises(InputError, match="https://host:8443 serves") as caught:
         ui_command(environ, 5000)
     assert "secret" not in str(caught.value)
-    command = ui_command({"MLFLOW_TRACKING_URI": "postgresql://u:secret@host/db"}, 5000)
-    assert "secret" not in " ".join(command)
+    environ = {"MLFLOW_TRACKING_URI": "postgresql://u:secret@host/db"}
+    assert "secret" not in " ".join(ui_command(environ, 5000))
+    assert environ["MLFLOW_TRACKING_URI"] in ui_environment(environ).values()
 
 
 def test_ui_listens_to_this_machine_alone(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_a_second_clone_evaluates_without_training(team: Team, second: Project) 
         team.first.root / "models/model.keras"
     ).read_bytes()
     image = next((second.root / "data/raw/own/PNEUMONIA").iterdir())
-    assert "probability" in second.run("pneumonia", "predict", "--json", str(image))
+    assert "probability" in second.call("predict", "--json", str(image)).out
 
 
 def test_no_secret_is_written_or_shown(team: Team, second: Project) -> None:
@@ -192,9 +192,9 @@ def test_logged_model_holds_no_pickle(team: Team) -> None:
 def again(team: Team, second: Project) -> tuple[Path, str]:
     """The clone in which Berta made Anna's run again, and what was said."""
     folder = team.folder / "again"
-    command = ("pneumonia", "reproduce", team.find_result().info.run_id, "--folder", str(folder))
-    said = second.run(*command, **team.sign_in("berta"))
-    assert "exists" in second.run(*command, code=2, **team.sign_in("berta"))
+    command = ("reproduce", team.find_result().info.run_id, "--folder", str(folder))
+    said = second.run("pneumonia", *command, **team.sign_in("berta"))
+    assert "exists" in second.call(*command, code=2, **team.sign_in("berta")).err
     return folder, said
 
 
@@ -217,7 +217,7 @@ def test_a_result_touched_up_is_found_out(
     path.write_text(json.dumps(figures | {"auc": 0.999}))
     second.run("dvc", "commit", "--force", "evaluate")
     second.run("git", "commit", "-q", "-a", "-m", "A better result")
-    said = second.run("pneumonia", "sync", "--commits", **team.sign_in("berta"))
+    said = second.call("sync", "--commits", **team.sign_in("berta")).out
     *_, better, run = re.findall("MLflow run ([0-9a-f]{32}) carries", said)
     assert better == run  # that commit's, and the workspace's
     assert run not in again[1]  # where the first one is named
@@ -238,12 +238,10 @@ def test_a_member_may_add_runs_that_cannot_be_made_again(
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "berta")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
     berta = team.sign_in("berta")
-    known = "pneumonia reproduce {} 2>&1"
-    said = second.run("sh", "-c", known.format("0" * 32), code=2, **berta)
+    said = second.call("reproduce", "0" * 32, code=2, **berta).err
     assert f"no MLflow run {'0' * 32}" in said
     client = mlflow.MlflowClient(team.address)
     bare = client.create_run("1").info.run_id
-    said = second.run("sh", "-c", known.format(bare), code=2, **berta)
+    said = second.call("reproduce", bare, code=2, **berta).err
     assert "carries no params.json" in said
-    assert "Traceback" not in said
     client.set_terminated(bare, "FAILED")

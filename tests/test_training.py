@@ -53,20 +53,30 @@ def train(work: Path, stop_after: int = 99) -> tuple[bytes, pd.DataFrame]:
     return (work / "model.keras").read_bytes(), history
 
 
-def test_same_bytes_twice_and_after_an_interruption(tmp_path: Path) -> None:
-    whole, history = train(tmp_path / "a")
-    again, _ = train(tmp_path / "b")
+Whole = tuple[Path, bytes, pd.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """The folder of an undisturbed training, the saved model, the history."""
+    work = tmp_path_factory.mktemp("whole")
+    return work, *train(work)
+
+
+def test_same_bytes_after_an_interruption(whole: Whole, tmp_path: Path) -> None:
     with pytest.raises(InterruptionError):
-        train(tmp_path / "c", stop_after=2)
-    resumed, resumed_history = train(tmp_path / "c")
-    assert whole == again == resumed
+        train(tmp_path, stop_after=2)
+    resumed, history = train(tmp_path)
+    assert resumed == whole[1]
     pd.testing.assert_frame_equal(
-        history.reset_index(drop=True), resumed_history.reset_index(drop=True), rtol=1e-8
+        history.reset_index(drop=True), whole[2].reset_index(drop=True), rtol=1e-8
     )
     assert list(history["epoch"]) == [1, 1, 2, 2, 3, 3]
 
 
-def test_a_model_that_is_gone_leaves_no_graph_behind(tmp_path: Path) -> None:
+def test_same_bytes_twice_and_a_model_that_is_gone_leaves_no_graph(
+    whole: Whole, tmp_path: Path
+) -> None:
     """Else the memory of a search grows from trial to trial; see `LeanAdamW`."""
 
     def count_graphs() -> int:
@@ -74,16 +84,14 @@ def test_a_model_that_is_gone_leaves_no_graph_behind(tmp_path: Path) -> None:
         return sum(type(found).__name__ == "FuncGraph" for found in gc.get_objects())
 
     before = count_graphs()
-    for name in ("a", "b"):
-        train(tmp_path / name)
+    assert train(tmp_path)[0] == whole[1]
     assert count_graphs() == before
 
 
-def test_kept_epochs_give_their_own_predictions(tmp_path: Path) -> None:
-    train(tmp_path / "w")
-    model = shutil.copy(tmp_path / "w" / "model.keras", tmp_path / "model.keras")
-    keep_epochs(tmp_path / "w", tmp_path / "epochs")
-    assert (tmp_path / "w" / "history.csv").exists()  # killed here, it goes on from there
+def test_kept_epochs_give_their_own_predictions(whole: Whole, tmp_path: Path) -> None:
+    model = shutil.copy(whole[0] / "model.keras", tmp_path / "model.keras")
+    keep_epochs(whole[0], tmp_path / "epochs")
+    assert (whole[0] / "history.csv").exists()  # killed here, it goes on from there
     weights = sorted((tmp_path / "epochs").iterdir())
     assert [path.name for path in weights] == [f"00{n}.weights.h5" for n in (1, 2, 3)]
     images = make_part(1).images
@@ -141,8 +149,8 @@ def test_the_seed_decides_the_weights() -> None:
     assert not np.array_equal(one, other)
 
 
-def test_members_differ_and_their_mean_is_the_probability(tmp_path: Path) -> None:
-    model, _ = train_model(SMALL, 16, make_part(2), make_part(1), RECIPE, seed=1, work=tmp_path)
+def test_members_differ_and_their_mean_is_the_probability(whole: Whole) -> None:
+    model = load_model(whole[0] / "model.keras")
     images = make_part(1).images
     logits = open_logits(model).predict_on_batch(images)["logits"]
     assert logits.shape == (24, 2)

@@ -1,5 +1,6 @@
 """The search: default first, every strategy, resumed where it stopped, mistakes not swallowed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from pneumonia.errors import InputError
 from pneumonia.params import Interval, ModelParams, Params
 from pneumonia.tuning_oracle import LOSSES, LOST_AFTER
 from pneumonia.tuning_workers import search
+
+pytestmark = pytest.mark.filterwarnings("ignore:Even though")  # of `without_graphs`
 
 SPACE: Any = {"width": [4, 6], "learning_rate": Interval(min=0.001, max=0.1, log=True)}
 
@@ -37,6 +40,14 @@ def write_parts(folder: Path) -> tuple[Path, Path]:
         np.save(folder / name / "images.npy", part.images)
         write_labels(folder / name, part.labels)
     return folder / "augmented", folder / "val"
+
+
+@pytest.fixture(autouse=True)
+def without_graphs() -> Iterator[None]:
+    """To trace a graph takes seconds, the few steps of these trials do not."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture
