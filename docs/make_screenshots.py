@@ -22,7 +22,8 @@ from urllib.parse import quote
 from pneumonia import errors
 from pneumonia.files import atomic, write_text
 from pneumonia.params import load_params
-from pneumonia.tracking.store import NO_JOBS, connect, ui_command, ui_store
+from pneumonia.tracking.pages import ui_command, ui_environment
+from pneumonia.tracking.store import connect
 
 COMPARISON, ROC = Path("docs/mlflow-comparison.png"), Path("docs/mlflow-roc.png")
 DIFF = Path("docs/plots-diff.png")
@@ -59,8 +60,8 @@ def serve_mlflow() -> Iterator[str]:
         port = free.getsockname()[1]
     address, quiet = f"http://{HOST}:{port}", subprocess.DEVNULL
     known = {"ALLOWED_HOSTS": f"{HOST}:{port}", "CORS_ALLOWED_ORIGINS": address}
-    environ = os.environ | {f"MLFLOW_SERVER_{key}": value for key, value in known.items()}
-    environ |= NO_JOBS | {"MLFLOW_BACKEND_STORE_URI": ui_store(os.environ)}
+    known = {f"MLFLOW_SERVER_{key}": value for key, value in known.items()}
+    environ = ui_environment(os.environ | known)
     command = ui_command(os.environ, port)
     server = subprocess.Popen(command, env=environ, stdout=quiet, stderr=quiet, process_group=0)
     try:

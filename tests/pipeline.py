@@ -1,11 +1,11 @@
 """A copy of the project in a folder of its own, shrunk so that the pipeline runs in seconds."""
 
 import contextlib
-import io
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -69,17 +69,20 @@ class Project:
 
     def call(self, *arguments: str, code: int = 0, **environment: str) -> Said:
         """`pneumonia` in this process: one of its own would import TensorFlow for seconds."""
-        out, err = io.StringIO(), io.StringIO()
         with (
+            tempfile.TemporaryFile("w+") as out,  # files, since processes of ours write there too
+            tempfile.TemporaryFile("w+") as err,
             contextlib.chdir(self.root),
             patch.dict(os.environ, self.environment | environment, clear=True),
             patch.object(sys, "argv", ["pneumonia", *arguments]),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
-            pytest.raises(SystemExit) as ended,
         ):
-            app()
-        said = Said(out.getvalue(), err.getvalue())
+            with pytest.raises(SystemExit) as ended:
+                app()
+            for file in (out, err):
+                file.seek(0)
+            said = Said(out.read(), err.read())
         assert ended.value.code == code, said
         return said
 

@@ -6,7 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import mlflow
 import pytest
+from pipeline import Project
 from ruamel.yaml import YAML
 
 from pneumonia import reproduce
@@ -111,6 +113,31 @@ def test_the_machine_is_told_from_others() -> None:
     assert int(machine["cores"]) >= 1
     assert "family" in machine["cpu"]
     assert machine["tensorflow"].startswith("2.")
+
+
+def test_the_exit_code_tells_a_difference(repository: Path, params: Params) -> None:
+    """By a pipeline of one stage: what was logged is what it gives, then it is bettered."""
+    project = Project(repository)
+    evaluation = "metrics/evaluate.json"
+    stage = {"cmd": f"echo '{{\"auc\": 0.9}}' > {evaluation}", "outs": [evaluation]}
+    files = {"dvc.yaml": {"stages": {"evaluate": stage}}, "data/phantom/dvc.yaml": {"stages": {}}}
+    for name, content in {**files, "params.yaml": params.model_dump(), "metrics/keep": {}}.items():
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text(json.dumps(content))
+    for command in ("dvc init -q", "dvc repro -q", "git add -A", "git commit -q -m Result"):
+        project.run(*command.split())
+    mlflow.set_tracking_uri(project.database)
+    artifacts = (repository / "mlartifacts").as_uri()
+    mlflow.set_experiment(experiment_id=mlflow.create_experiment("logged", artifacts))
+    outputs = read_lock(repository / "dvc.lock")["outputs"]
+    for code, logged in ((0, outputs), (1, {evaluation: "0" * 32})):
+        with mlflow.start_run() as run:
+            mlflow.log_metric("test_auc", 0.9 + 0.05 * code)
+            mlflow.log_dict(params.model_dump(), "params.json")
+            mlflow.log_dict({"outputs": logged, "code": {}}, "results.json")
+            mlflow.set_tag("git_commit", reproduce.ask_git(repository, "rev-parse", "HEAD"))
+        said = project.call("reproduce", run.info.run_id, code=code).out
+        assert (f"  differs: {evaluation}\n  auc: logged 0.95, now 0.9\n" in said) == bool(code)
 
 
 @pytest.fixture

@@ -193,9 +193,9 @@ def again(team: Team, second: Project) -> tuple[Path, str]:
     """The clone in which Berta made Anna's run again, and what was said."""
     folder = team.folder / "again"
     command = ("reproduce", team.find_result().info.run_id, "--folder", str(folder))
-    said = second.run("pneumonia", *command, **team.sign_in("berta"))
+    said = second.call(*command, **team.sign_in("berta"))
     assert "exists" in second.call(*command, code=2, **team.sign_in("berta")).err
-    return folder, said
+    return folder, said.out + said.err
 
 
 def test_an_experiment_is_made_again_elsewhere(again: tuple[Path, str]) -> None:

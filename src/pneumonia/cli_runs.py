@@ -79,9 +79,9 @@ def tell_distant_runs(experiment: str, stale_hours: float | None) -> None:
 def ui(port: int = 5000, params: ParamsFile = Path("params.yaml")) -> None:
     """Open the MLflow user interface on this machine: http://127.0.0.1:PORT."""
     from pneumonia.params import load_params
-    from pneumonia.tracking.store import NO_JOBS, connect, ui_command, ui_store
+    from pneumonia.tracking.pages import ui_command, ui_environment
+    from pneumonia.tracking.store import connect
 
     command = ui_command(os.environ, port)
     connect(load_params(params).tracking.experiment, os.environ)  # marks killed runs as such
-    store = {"MLFLOW_BACKEND_STORE_URI": ui_store(os.environ)}
-    os.execvpe(command[0], command, NO_JOBS | os.environ | store)
+    os.execvpe(command[0], command, ui_environment(os.environ))
