@@ -13,8 +13,6 @@ from pneumonia.files import find_root
 from pneumonia.processes import find_host, is_gone, name_process
 
 QUICK_FAILURE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-# MLflow's background jobs judge language models: eight processes and over a GiB for nothing here
-NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 NO_PICKLE = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
 PROCESS_TAG = "process"
 RUNNING = "attributes.status = 'RUNNING'"
@@ -161,22 +159,3 @@ def open_run(
         raise
     finally:
         mlflow.end_run(status)
-
-
-def ui_command(environ: Mapping[str, str], port: int) -> list[str]:
-    """The command that serves MLflow's pages, to this machine only.
-
-    Raises InputError where a server has them already. The store's address may hold a password, so
-    it goes by MLFLOW_BACKEND_STORE_URI (see `ui_store`), not where every process can read it.
-    """
-    store = ui_store(environ)
-    if store.startswith("http"):
-        address = take_credentials(store, {})
-        raise InputError(f"{address} serves MLflow's pages already: open it in a browser")
-    return ["mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-
-
-def ui_store(environ: Mapping[str, str]) -> str:
-    """Where the runs lie that MLflow's pages show."""
-    root = find_root(environ)
-    return environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
