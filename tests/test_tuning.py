@@ -28,7 +28,8 @@ def shrink(params: Params, **changes: Any) -> Params:
     tune = params.tune.model_validate(params.tune.model_dump() | values | changes)
     data = params.data.model_copy(update={"image_size": 16})
     augment = params.augment.model_copy(update={"copies": 2})
-    parts = {"tune": tune, "data": data, "augment": augment, "model": SMALL, "train": RECIPE}
+    train = RECIPE.model_copy(update={"batch_size": 24})  # one step an epoch
+    parts = {"tune": tune, "data": data, "augment": augment, "model": SMALL, "train": train}
     return params.model_copy(update=parts | {"seed": 1})
 
 

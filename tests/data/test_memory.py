@@ -1,4 +1,4 @@
-"""Memory stays under one GiB however many images there are."""
+"""The pixels of all images are never in memory together."""
 
 import shutil
 import subprocess
@@ -12,8 +12,8 @@ import pytest
 
 from pneumonia.data.store import load_manifest
 
-IMAGES = 50_000
-LIMIT = 2**20  # KiB
+IMAGES = 20_000
+LIMIT = 2**19  # KiB
 # getrusage would count the memory of the process that started it, from before it was its own
 RUN_AND_TELL = """
 import atexit, pathlib, runpy, sys
@@ -23,7 +23,7 @@ atexit.register(lambda: print(*lines()))
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-SIZE = 112  # pixels: all images together take 627 MB, and as much again on their way
+SIZE = 176  # pixels: all images together take 620 MB
 
 
 def write_images(root: Path) -> None:
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path)
 
 
-def test_fifty_thousand_images_take_less_than_one_gib(folder: Path) -> None:
+def test_twenty_thousand_images_take_less_than_their_pixels(folder: Path) -> None:
     write_images(folder / "set")
     params = folder / "params.yaml"
     text = Path("params.yaml").read_text()
@@ -56,6 +56,7 @@ def test_fifty_thousand_images_take_less_than_one_gib(folder: Path) -> None:
     command = [sys.executable, "-c", RUN_AND_TELL, *command, "--params", str(params)]
     said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     peak = int(said.split()[-2])
+    sys.stdout.write(f"peak: {peak // 1024} MiB\n")
     assert peak < LIMIT, f"{peak // 1024} MiB"
     manifest = load_manifest(out / "manifest.csv")
     assert (manifest["split"] != "").sum() == IMAGES
