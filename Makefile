@@ -4,18 +4,14 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: repro test lint pytest ui bench lock report
+.PHONY: repro test lint ui bench lock report
 
 repro: .venv/ready  ## run the pipeline: data, five stages, one MLflow run
 	dvc repro
 	pneumonia sync
 
-# beside each other: tests often wait for processes of theirs
-test: .venv/ready  ## linters, types and all tests
-	$(MAKE) --no-print-directory --jobs=2 lint pytest
-
 # reordered by their number of tests, the longest file, which has one test, would run last and alone
-pytest: .venv/ready
+test: .venv/ready lint  ## linters, types and all tests
 	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready
