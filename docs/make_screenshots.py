@@ -59,8 +59,10 @@ def serve_mlflow() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address, quiet = f"http://{HOST}:{port}", subprocess.DEVNULL
-    known = {"ALLOWED_HOSTS": f"{HOST}:{port}", "CORS_ALLOWED_ORIGINS": address}
-    known = {f"MLFLOW_SERVER_{key}": value for key, value in known.items()}
+    known = {
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{HOST}:{port}",
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": address,
+    }
     environ = ui_environment(os.environ | known)
     command = ui_command(os.environ, port)
     server = subprocess.Popen(command, env=environ, stdout=quiet, stderr=quiet, process_group=0)

@@ -21,13 +21,11 @@ from pneumonia.provenance import describe_machine, hash_path, hash_results, read
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     root = tmp_path / "repository"
-    for command in (
-        ["git", "init", "-q", "-b", "main", str(root)],
-        ["git", "-C", str(root), "config", "user.email", "test@example.org"],
-        ["git", "-C", str(root), "config", "user.name", "Test"],
-        ["git", "-C", str(root), "commit", "-q", "--allow-empty", "-m", "Begin"],
-    ):
-        subprocess.run(command, check=True)
+    root.mkdir()
+    project = Project(root)
+    project.run("git", "init", "-q", "-b", "main")
+    project.name_author()
+    project.run("git", "commit", "-q", "--allow-empty", "-m", "Begin")
     return root
 
 
@@ -119,9 +117,13 @@ def test_the_exit_code_tells_a_difference(repository: Path, params: Params) -> N
     """By a pipeline of one stage: what was logged is what it gives, then it is bettered."""
     project = Project(repository)
     evaluation = "metrics/evaluate.json"
-    stage = {"cmd": f"echo '{{\"auc\": 0.9}}' > {evaluation}", "outs": [evaluation]}
-    files = {"dvc.yaml": {"stages": {"evaluate": stage}}, "data/phantom/dvc.yaml": {"stages": {}}}
-    for name, content in {**files, "params.yaml": params.model_dump(), "metrics/keep": {}}.items():
+    echo = f"mkdir -p metrics && echo '{{\"auc\": 0.9}}' > {evaluation}"
+    files = {
+        "dvc.yaml": {"stages": {"evaluate": {"cmd": echo, "outs": [evaluation]}}},
+        "data/phantom/dvc.yaml": {"stages": {}},
+        "params.yaml": params.model_dump(),
+    }
+    for name, content in files.items():
         (repository / name).parent.mkdir(parents=True, exist_ok=True)
         (repository / name).write_text(json.dumps(content))
     for command in ("dvc init -q", "dvc repro -q", "git add -A", "git commit -q -m Result"):

@@ -3,6 +3,7 @@
 import gc
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -53,23 +54,27 @@ def train(work: Path, stop_after: int = 99) -> tuple[bytes, pd.DataFrame]:
     return (work / "model.keras").read_bytes(), history
 
 
-Whole = tuple[Path, bytes, pd.DataFrame]
+class Whole(NamedTuple):
+    """An undisturbed training: its folder, the saved model, the curves."""
+
+    work: Path
+    saved: bytes
+    history: pd.DataFrame
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """The folder of an undisturbed training, the saved model, the history."""
     work = tmp_path_factory.mktemp("whole")
-    return work, *train(work)
+    return Whole(work, *train(work))
 
 
 def test_same_bytes_after_an_interruption(whole: Whole, tmp_path: Path) -> None:
     with pytest.raises(InterruptionError):
         train(tmp_path, stop_after=2)
     resumed, history = train(tmp_path)
-    assert resumed == whole[1]
+    assert resumed == whole.saved
     pd.testing.assert_frame_equal(
-        history.reset_index(drop=True), whole[2].reset_index(drop=True), rtol=1e-8
+        history.reset_index(drop=True), whole.history.reset_index(drop=True), rtol=1e-8
     )
     assert list(history["epoch"]) == [1, 1, 2, 2, 3, 3]
 
@@ -84,14 +89,14 @@ def test_same_bytes_twice_and_a_model_that_is_gone_leaves_no_graph(
         return sum(type(found).__name__ == "FuncGraph" for found in gc.get_objects())
 
     before = count_graphs()
-    assert train(tmp_path)[0] == whole[1]
+    assert train(tmp_path)[0] == whole.saved
     assert count_graphs() == before
 
 
 def test_kept_epochs_give_their_own_predictions(whole: Whole, tmp_path: Path) -> None:
-    model = shutil.copy(whole[0] / "model.keras", tmp_path / "model.keras")
-    keep_epochs(whole[0], tmp_path / "epochs")
-    assert (whole[0] / "history.csv").exists()  # killed here, it goes on from there
+    model = shutil.copy(whole.work / "model.keras", tmp_path / "model.keras")
+    keep_epochs(whole.work, tmp_path / "epochs")
+    assert (whole.work / "history.csv").exists()  # killed here, it goes on from there
     weights = sorted((tmp_path / "epochs").iterdir())
     assert [path.name for path in weights] == [f"00{n}.weights.h5" for n in (1, 2, 3)]
     images = make_part(1).images
@@ -150,7 +155,7 @@ def test_the_seed_decides_the_weights() -> None:
 
 
 def test_members_differ_and_their_mean_is_the_probability(whole: Whole) -> None:
-    model = load_model(whole[0] / "model.keras")
+    model = load_model(whole.work / "model.keras")
     images = make_part(1).images
     logits = open_logits(model).predict_on_batch(images)["logits"]
     assert logits.shape == (24, 2)

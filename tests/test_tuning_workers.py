@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from ruamel.yaml import YAML
+from servers import find_port
 from test_tuning import shrink, write_parts
 
 from pneumonia.errors import InputError
@@ -19,12 +19,6 @@ from pneumonia.params import Params
 from pneumonia.tuning_workers import WORKER, join
 
 OUTPUTS = ("hyperparameters.json", "tune.json", "trials.csv", "trial_curves.csv")
-
-
-def find_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def begin(folder: Path, *command: str) -> subprocess.Popen[bytes]:
