@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# containers often set it; without bytecode every stage compiles what it imports anew, for seconds
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: repro test lint ui bench lock report
 
