@@ -264,7 +264,7 @@ def main(
     write_json(store, {key: [float(points[key].mean()), *draws[key].tolist()] for key in points})
     if against:
         base = read_json(results / "rows" / f"{against}.json")
-        for key in ("shifted AUC", "shifted accuracy", "worst AUC"):
+        for key in ("AUC", "accuracy", "shifted AUC", "shifted accuracy", "worst AUC"):
             gap = draws[key] - np.array(base[key][1:])
             low, high = np.quantile(gap, [0.025, 0.975])
             row[f"Δ {key}"] = (

@@ -195,7 +195,7 @@ def test_results_are_compared_by_revision_experiment_and_run(project: Project) -
     assert found["images"] == len(project.read("plots/predictions.csv").splitlines()) - 1
     assert found["figures"]["ece"]["difference"] != 0
     (run,) = [r for r in list_results(project) if r.data.tags.get("dvc_experiment") == "careful"]
-    by_run = project.call("compare", "main", run.info.run_id, "--json").out
+    by_run = project.call("compare", "main", run.info.run_id[:8], "--json").out
     assert json.loads(by_run)["figures"] == found["figures"]
     assert "McNemar" in project.call("compare", "workspace", "careful").out
     assert "no MLflow run" in project.call("compare", "main", "0" * 32, code=2).err

@@ -16,7 +16,7 @@ SHOWN = 12  # figures that differ, in the table; --json has all
 
 
 def reproduce(
-    run: Annotated[str, typer.Argument(help="Id of the MLflow run.")],
+    run: Annotated[str, typer.Argument(help="Id of the MLflow run, or its first characters.")],
     folder: Annotated[
         Path | None, typer.Option(help="Clone into this new folder and keep it.")
     ] = None,
@@ -30,13 +30,15 @@ def reproduce(
     from pneumonia import reproduce as library
     from pneumonia.errors import InputError
     from pneumonia.params import load_params
-    from pneumonia.tracking.store import connect
+    from pneumonia.tracking_results import find_run
 
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if folder and folder.exists():
         raise InputError(f"{folder} exists: name a new folder")
-    connect(load_params(params).tracking.experiment, os.environ)
-    logged = library.read_run(run)
+    run_id = find_run(run, load_params(params).tracking.experiment, os.environ)
+    if run_id is None:
+        raise InputError(f"no MLflow run {run}: take an id from `pneumonia runs`")
+    logged = library.read_run(run_id)
     with tempfile.TemporaryDirectory(prefix="pneumonia-", ignore_cleanup_errors=True) as place:
         target = folder.resolve() if folder else Path(place) / "clone"
         found = library.reproduce(logged, Path.cwd(), target, os.environ)

@@ -64,18 +64,15 @@ class Comparison:
 
 
 def read_run(run_id: str) -> Logged:
-    """Read a run back from the tracking server that `tracking.connect` chose.
+    """Read back a run that `tracking_results.find_run` found.
 
-    Raises InputError where there is no such run, or it carries no whole result.
+    Raises InputError where it carries no whole result.
     """
     import mlflow
     from mlflow import artifacts
 
     client = mlflow.MlflowClient()
-    try:
-        run = client.get_run(run_id)
-    except mlflow.MlflowException:
-        raise InputError(f"no MLflow run {run_id}: take an id from `make ui`") from None
+    run = client.get_run(run_id)
     if parent := run.data.tags.get("mlflow.parentRunId"):
         raise InputError(f"run {run_id} is a trial of run {parent}: give that id")
     found = {item.path for item in client.list_artifacts(run_id)}

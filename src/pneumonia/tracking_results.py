@@ -1,5 +1,6 @@
 """MLflow for single results: reading a run's files, and logging an external evaluation."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,18 +12,35 @@ from pneumonia.tracking.result import MODEL_TAG, list_numbers
 from pneumonia.tracking.store import connect, open_run
 
 
-def download(run_id: str, path: Path, experiment: str, environ: Mapping[str, str]) -> bytes | None:
-    """A run's artifact; None where it has none. Raises InputError where there is no such run."""
-    connect(experiment, environ)
+def find_run(name: str, experiment: str, environ: Mapping[str, str]) -> str | None:
+    """The whole id of the run that an id or its first characters mean; None if there is none.
+
+    A whole id is looked for in every experiment, a part in this one. Raises InputError where
+    several ids begin so.
+    """
+    if not re.fullmatch("[0-9a-f]{1,32}", name):
+        return None
+    experiment_id = connect(experiment, environ)
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    if len(name) == 32:
+        try:
+            return client.get_run(name).info.run_id
+        except mlflow.MlflowException:
+            return None
+    runs = client.search_runs([experiment_id], max_results=10_000)
+    found = [run.info.run_id for run in runs if run.info.run_id.startswith(name)]
+    if len(found) > 1:
+        raise InputError(f"{name} begins {len(found)} MLflow runs: give one of {', '.join(found)}")
+    return found[0] if found else None
+
+
+def download(run_id: str, path: Path) -> bytes | None:
+    """An artifact of a run that `find_run` found; None where it has none."""
     import mlflow
     from mlflow import artifacts
 
-    try:
-        mlflow.get_run(run_id)
-    except mlflow.MlflowException:
-        raise InputError(
-            f"{run_id} is no Git revision, no DVC experiment and no MLflow run: see `pneumonia ui`"
-        ) from None
     listed = mlflow.MlflowClient().list_artifacts(run_id, path.parent.as_posix())
     if path.as_posix() not in {item.path for item in listed}:
         return None

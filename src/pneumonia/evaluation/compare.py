@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,11 +40,15 @@ def _read(name: str, path: Path, experiment: str, environ: Mapping[str, str]) ->
     if name == revisions.WORKSPACE:
         return path.read_bytes() if path.is_file() else None
     commit = revisions.find_commit(name)
-    if commit is None and re.fullmatch("[0-9a-f]{32}", name):
-        from pneumonia.tracking_results import download
+    if commit:
+        return revisions.read_tracked(commit, path)
+    from pneumonia.tracking_results import download, find_run
 
-        return download(name, path, experiment, environ)
-    return revisions.read_tracked(commit or revisions.require_commit(name), path)
+    if run_id := find_run(name, experiment, environ):
+        return download(run_id, path)
+    raise InputError(
+        f"{name} is no Git revision, no DVC experiment and no MLflow run: see `pneumonia runs`"
+    )
 
 
 def align(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:

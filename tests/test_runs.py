@@ -1,6 +1,7 @@
-"""Runs that an interruption left RUNNING: ended, or named where nobody can know."""
+"""MLflow runs: found by the first characters of their ids, ended where their process is gone."""
 
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import mlflow
@@ -8,8 +9,10 @@ import pytest
 from mlflow.entities import Metric
 
 from pneumonia.cli_runs import tell_distant_runs
+from pneumonia.errors import InputError
 from pneumonia.processes import find_host, name_process
 from pneumonia.tracking.store import PROCESS_TAG, connect
+from pneumonia.tracking_results import find_run
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of MLflow's own dependencies
 
@@ -64,3 +67,18 @@ def test_runs_end_where_it_is_known_and_are_named_where_not(
     assert f"MLflow run {runs['elsewhere, alive']} is RUNNING on node8" in said
     assert tell(1)[0] == set(runs) - {"ours"}
     client.set_terminated(runs["ours"])
+
+
+def test_a_run_is_found_by_the_first_characters_of_its_id(environ: dict[str, str]) -> None:
+    here, elsewhere = connect("pneumonia", environ), connect("another name", environ)
+    client = mlflow.MlflowClient()
+    ids = [client.create_run(here).info.run_id for _ in range(17)]  # two must begin alike
+    other = client.create_run(elsewhere).info.run_id
+    assert find_run(ids[0][:12], "pneumonia", environ) == ids[0]
+    assert find_run(ids[0], "pneumonia", environ) == ids[0]
+    assert find_run(other, "pneumonia", environ) == other
+    for unknown in ("0" * 32, "0" * 31, "main", "brave-name", "", other[:12]):
+        assert find_run(unknown, "pneumonia", environ) is None
+    (first, *_) = [a[0] for a, b in pairwise(sorted(ids)) if a[0] == b[0]]
+    with pytest.raises(InputError, match=f"{first} begins .* MLflow runs: give one of {first}"):
+        find_run(first, "pneumonia", environ)
