@@ -10,12 +10,11 @@ Threshold and calibration come from the validation part, as in evaluate.
     python benchmarks/shift.py --leave-out virus --name 'without virus'
     python benchmarks/shift.py --set evaluate.threshold_rule=cost --name cost --against default
 
-Models and scores are kept in --results, so that an interrupted study goes on where it was and
-other thresholds and calibrations of trained models cost no training.
+Models and scores are kept in --results, so that an interrupted study of the same code goes on where
+it was and other thresholds and calibrations of trained models cost no training.
 """
 
 import hashlib
-import json
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +35,7 @@ from pneumonia.evaluation.calibration import apply_calibration
 from pneumonia.evaluation.decision import fix_decision
 from pneumonia.evaluation.intervals import draw_weights
 from pneumonia.evaluation.predictor import predict_images
-from pneumonia.files import atomic, hash_file, read_json, write_json
+from pneumonia.files import atomic, hash_work, read_json, write_json
 from pneumonia.model import load_model, save_model
 from pneumonia.params import Params, load_params
 from pneumonia.progress import announce
@@ -89,10 +88,8 @@ class Study:
 
     @property
     def key(self) -> str:
-        sections = self.settings.model_dump(include={"data", "augment", "model", "train"})
-        manifest = hash_file(self.data / "manifest.csv")
-        text = json.dumps([sections, self.left, self.fold, manifest])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        sections = self.settings.model_dump(include={"seed", "data", "augment", "model", "train"})
+        return hash_work([self.data / "manifest.csv"], sections, self.left, self.fold)
 
     @cached_property
     def parts(self) -> tuple[Part, Part, Part, np.ndarray]:

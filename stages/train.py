@@ -25,7 +25,7 @@ def main(
     from pneumonia.tracking.result import ResultFiles, describe_source, read_head, track_training
     from pneumonia.training import keep_epochs, summarise, train_model
 
-    key = hash_work([augmented, val], settings.seed, settings.train, best)
+    key = hash_work([augmented, val, best.start], settings.seed, settings.train, best)
     work = find_root(os.environ) / ".cache/train" / key
     source = describe_source(os.environ, manifest, settings.data.name, read_head())
     files = ResultFiles(plots=plots)

@@ -206,7 +206,8 @@ def test_another_data_set_is_measured_at_the_same_threshold(project: Project, ma
     copied = next((project.root / "data/raw/phantom/PNEUMONIA").iterdir())
     seen = project.read("data/split/manifest.csv")
     (source / "PNEUMONIA" / copied.name).write_bytes(copied.read_bytes())
-    (source / "NORMAL" / "broken.png").write_text("no image")
+    whole = next((source / "NORMAL").iterdir()).read_bytes()
+    (source / "NORMAL" / "cut.png").write_bytes(whole[: len(whole) // 2])  # a reason with brackets
     runs = len(list_runs(project))
     said = project.call("evaluate", "--data", str(source), "--model", "main")
     assert "differ clearly" in said.out + said.err

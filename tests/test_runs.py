@@ -1,4 +1,4 @@
-"""MLflow runs: found by the first characters of their ids, ended where their process is gone."""
+"""MLflow runs: what they take, how they are found, ended where their process is gone."""
 
 import time
 from itertools import pairwise
@@ -11,6 +11,7 @@ from mlflow.entities import Metric
 from pneumonia.cli_runs import tell_distant_runs
 from pneumonia.errors import InputError
 from pneumonia.processes import find_host, name_process
+from pneumonia.tracking.result import list_numbers, log_parameters
 from pneumonia.tracking.store import PROCESS_TAG, connect
 from pneumonia.tracking_results import find_run
 
@@ -82,3 +83,26 @@ def test_a_run_is_found_by_the_first_characters_of_its_id(environ: dict[str, str
     (first, *_) = [a[0] for a, b in pairwise(sorted(ids)) if a[0] == b[0]]
     with pytest.raises(InputError, match=f"{first} begins .* MLflow runs: give one of {first}"):
         find_run(first, "pneumonia", environ)
+
+
+def test_names_that_mlflow_refuses_are_logged_all_the_same(environ: dict[str, str]) -> None:
+    experiment = connect("pneumonia", environ)
+    with mlflow.start_run(experiment_id=experiment) as run:
+        log_parameters({"data": {"classes": {"NORMAL (0)": 0, "Lungenentzündung, a&b+": 1}}}, {})
+        mlflow.log_metrics(list_numbers({"left_out": {"too large: 5,000 (pixels)": 2}}))
+    logged = mlflow.MlflowClient().get_run(run.info.run_id).data
+    assert logged.params == {
+        "data.classes.NORMAL _0_": "0", "data.classes.Lungenentzündung_ a_b_": "1",
+    }  # fmt: skip
+    assert logged.metrics == {"left_out.too large: 5_000 _pixels_": 2}
+
+
+def test_a_store_that_cannot_be_used_is_one_sentence(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    (tmp_path / "mlflow.db").write_text("no database")
+    with pytest.raises(InputError, match=r"sqlite:.* does not answer"):
+        connect("pneumonia", environ)
+    (tmp_path / "50%").mkdir()
+    with pytest.raises(InputError, match=r"50% has \? or % in its name"):
+        connect("pneumonia", {"DVC_ROOT": str(tmp_path / "50%")})

@@ -137,6 +137,13 @@ def test_a_search_is_known_by_its_data_and_space_not_by_who_works(
     same = key()
     assert key(workers=2, max_minutes=1.0) == same
     others = {key(space={"width": [4, 8]}), key(epochs=2), key(strategy="grid")}
+    weights = tmp_path / "start.weights.h5"
+    started = params.model_copy(
+        update={"model": params.model.model_copy(update={"weights": str(weights)})}
+    )
+    for content in (b"one", b"two"):
+        weights.write_bytes(content)
+        others.add(tuning.key_search(augmented, val, started))
     write_labels(val, 1 - np.load(val / "labels.npy"))
     assert len(others | {key(), same}) == 5
 

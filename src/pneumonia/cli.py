@@ -1,5 +1,7 @@
 """The `pneumonia` command: data in, predictions out, and MLflow's side of the pipeline."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -41,4 +43,6 @@ def predict(
 
 def app() -> None:
     """The entry point: bad input ends with one sentence and code 2."""
+    # dvc, mlflow and python of this environment, also where nobody activated it
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     run(main)

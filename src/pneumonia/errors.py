@@ -8,8 +8,10 @@ from typing import Any
 
 import typer
 
-OUTPUT_ERRNOS = {
-    errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS,
+FILE_ERRNOS = {
+    errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EISDIR, errno.ELOOP,
+    errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR, errno.ENOTEMPTY, errno.EPERM, errno.EROFS,
+    errno.EXDEV,
 }  # fmt: skip
 
 
@@ -18,10 +20,10 @@ class InputError(Exception):
 
 
 def explain_error(error: InputError | OSError) -> str:
-    """One sentence for a user's mistake or an output folder that cannot be written to."""
+    """One sentence for a user's mistake or a file that cannot be read or written."""
     if isinstance(error, OSError) and not isinstance(error, InputError):
         target = error.filename or "an output"
-        return f"cannot write {target}: {error.strerror}; free the disk or change the folder"
+        return f"cannot read or write {target}: {error.strerror}; free the disk or name another"
     return str(error)
 
 
@@ -37,7 +39,7 @@ def run(command: Callable[..., Any]) -> None:
     except InputError as error:
         _stop(error)
     except OSError as error:
-        if error.errno not in OUTPUT_ERRNOS:
+        if error.errno not in FILE_ERRNOS:
             raise
         _stop(error)
 

@@ -101,9 +101,13 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} is not JSON: delete it and run `dvc repro`") from None
 
 
-def hash_work(folders: list[Path], *settings: Any) -> str:
-    """A short key of the files in the folders, the settings and our code: same key, same work."""
-    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+def hash_work(inputs: list[Path | None], *settings: Any) -> str:
+    """A short key of files (or all in folders), settings and our code: same key, same work.
+
+    What is None or missing is left out.
+    """
+    below = [path for start in inputs if start for path in (start, *sorted(start.rglob("*")))]
+    files = [path for path in below if path.is_file()]
     files += sorted(Path(__file__).parent.rglob("*.py"))
     digest = hashlib.sha256("".join(hash_file(path) for path in files).encode())
     digest.update(repr(settings).encode())

@@ -44,8 +44,8 @@ def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> ker
     x = keras.layers.Dropout(hyperparameters.dropout, seed=seed, name="dropout")(x)
     probability = _average_members(x, hyperparameters.members)
     model = keras.Model(images, probability, name="pneumonia")
-    if hyperparameters.weights not in ("none", "imagenet"):
-        load_matching_weights(model, Path(hyperparameters.weights))
+    if hyperparameters.start:
+        load_matching_weights(model, hyperparameters.start)
     return model
 
 

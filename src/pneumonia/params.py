@@ -100,6 +100,20 @@ class ModelParams(Section):
             )
         return self
 
+    @property
+    def start(self) -> Path | None:
+        """The file of weights to start from, if any."""
+        return None if self.weights in ("none", "imagenet") else Path(self.weights)
+
+    @classmethod
+    def allows(cls, name: str, value: object) -> bool:
+        """Whether a single key may have the value."""
+        try:
+            cls.model_validate({name: value})
+        except ValidationError as error:
+            return all(problem["loc"] != (name,) for problem in error.errors())
+        return True
+
 
 class Interval(Section):
     min: float
@@ -133,6 +147,20 @@ class TuneParams(Section):
         if unknown := set(self.space) - set(searched):
             known = ", ".join(searched)
             raise ValueError(f"has the unknown key space.{min(unknown)}; allowed: {known}")
+        for name, values in self.space.items():
+            kind, metadata = _find_type(["model", name])
+            if isinstance(values, Interval) and kind is not float:
+                raise ValueError(f"has min and max in space.{name}, but it must be a list")
+            tried = [values.min, values.max] if isinstance(values, Interval) else values
+            if refused := [value for value in tried if not ModelParams.allows(name, value)]:
+                allowed = describe_allowed(kind, metadata)
+                raise ValueError(f"has {refused[0]!r} in space.{name}, but it must be {allowed}")
+        return self
+
+    @model_validator(mode="after")
+    def check_port(self) -> "TuneParams":
+        if self.listen and int(self.listen.rpartition(":")[2]) >= 2**16:
+            raise ValueError(f"has listen: {self.listen}, but a port is below {2**16}")
         return self
 
 
@@ -189,6 +217,16 @@ class Params(Section):
     evaluate: EvaluateParams
     tracking: TrackingParams
 
+    @model_validator(mode="after")
+    def check_backbones(self) -> "Params":
+        searched = self.tune.space.get("backbone", [])
+        if searched not in ([], ["cnn"]) and self.model.members != 1:
+            raise ValueError(
+                f"tune.space.backbone names {searched}, but model.members is {self.model.members}: "
+                "set it to 1, all that a backbone of keras.applications allows"
+            )
+        return self
+
 
 def load_params(path: Path) -> Params:
     """Read params.yaml.
@@ -218,12 +256,14 @@ def _explain(errors: list[Any]) -> str:
     error = min(errors, key=lambda e: order.index(e["type"]) if e["type"] in order else 1.5)
     location = [str(part) for part in error["loc"] if str(part).replace("_", "").isalnum()]
     key = ".".join(part for part in location if part != Interval.__name__)
+    if "[key]" in error["loc"]:
+        return f"a key of {key.rpartition('.')[0]} is {error['input']!r}: write it in quotes"
     if error["type"] == "extra_forbidden":
         return f"unknown key {key} (value {error['input']!r}); allowed: {_name_fields(location)}"
     if error["type"] == "missing":
         return f"the key {key} is missing; add it"
     if error["type"] == "value_error":
-        return f"{key} {error['ctx']['error']}"
+        return f"{key} {error['ctx']['error']}".lstrip()
     allowed = describe_allowed(*_find_type(location)) or error["msg"]
     return f"{key} is {error['input']!r}, but it must be {allowed}"
 

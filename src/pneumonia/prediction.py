@@ -79,6 +79,8 @@ def _decode(path: Path, decision: dict[str, Any]) -> list[tuple[str, np.ndarray]
         raise InputError(f"{path}: {error}; give a PNG, JPEG or DICOM image") from None
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; give an image file") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; give an image file") from None
 
 
 def show_predictions(rows: list[dict[str, Any]], form: str) -> None:
@@ -102,4 +104,4 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         like = "no: do not rely on the label" if row["atypical"] else "yes"
         label = f"{row['label']} {row['name']}"
         table.add_row(row["file"], f"{row['probability']:.3f}", label, like)
-    Console().print(table)
+    Console(markup=False, highlight=False).print(table)

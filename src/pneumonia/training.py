@@ -18,6 +18,7 @@ import pandas as pd
 import tensorflow as tf
 
 from pneumonia.data.store import Part
+from pneumonia.errors import InputError
 from pneumonia.files import atomic, write_csv
 from pneumonia.model import build_model
 from pneumonia.params import ModelParams, TrainParams
@@ -253,7 +254,15 @@ def keep_epochs(work: Path, folder: Path) -> None:
 
 
 def summarise(history: pd.DataFrame, parameters: int) -> dict[str, Any]:
-    """The number of epochs, the last one's validation figures, the number of parameters."""
+    """The number of epochs, the last one's validation figures, the number of parameters.
+
+    Raises InputError where the training came to nothing.
+    """
+    if not np.isfinite(list(last_figures(history).values())).all():
+        raise InputError(
+            "the validation loss is not finite after the last epoch: train again with a lower "
+            "model.learning_rate"
+        )
     figures = {f"val_{name}": value for name, value in last_figures(history).items()}
     return {"epochs": int(history["epoch"].max()), **figures, "parameters": parameters}
 

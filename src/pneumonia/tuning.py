@@ -87,7 +87,7 @@ def key_search(augmented: Path, val: Path, settings: Params) -> str:
     """
     tune = settings.tune.model_dump(exclude=WORKING)
     values = (settings.seed, settings.data.image_size, settings.model, tune, settings.train)
-    return hash_work([augmented, val], *values)
+    return hash_work([augmented, val, settings.model.start], *values)
 
 
 def run_trials(

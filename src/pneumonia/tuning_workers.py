@@ -86,7 +86,8 @@ def lead_workers(oracle: SearchOracle, count: int, listen: str | None, options: 
 @contextmanager
 def serve_oracle(oracle: SearchOracle, listen: str | None) -> Iterator[int]:
     """Answer workers at a free loopback port, which it gives, and at `listen`, if any."""
-    server = grpc.server(ThreadPoolExecutor(max_workers=1))
+    options = [("grpc.so_reuseport", 0)]  # else a port that another search has would do
+    server = grpc.server(ThreadPoolExecutor(max_workers=1), options=options)
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
     try:
         port = server.add_insecure_port("127.0.0.1:0")

@@ -125,6 +125,12 @@ def test_no_window_stretches_the_values_but_not_the_padding(tmp_path: Path) -> N
     values = np.array([[-2000, 0], [500, 1000]], np.int16)
     path = write_dicom(tmp_path / "a.dcm", values, PixelPaddingValue=-2000)
     assert read_gray(path).tolist() == [[0, 0], [128, 255]]
+    inverted = {"PixelPaddingValue": -2000, "PhotometricInterpretation": "MONOCHROME1"}
+    path = write_dicom(tmp_path / "b.dcm", values, **inverted)
+    assert read_gray(path).tolist() == [[0, 255], [127, 0]]
+    window = {"WindowCenter": 500, "WindowWidth": 1001}
+    path = write_dicom(tmp_path / "c.dcm", values, **inverted, **window)
+    assert read_gray(path).tolist() == [[0, 255], [127, 0]]
 
 
 def test_monochrome1_is_inverted(tmp_path: Path) -> None:

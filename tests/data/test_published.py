@@ -56,3 +56,14 @@ def test_a_clean_partition_has_no_leaks() -> None:
     table["published"] = ["test" if int(path[:2]) > 40 else "train" for path in table["path"]]
     leaks = find_leaks(table)
     assert leaks == {"patients": 0, "equal_pictures": 0, "near_copies": 0, "examples": []}
+
+
+def test_images_of_no_published_part_are_for_training() -> None:
+    table = make_table()
+    table.loc[["10/0", "13/0", "41/0", "41/1", "42/0"], "published"] = ""
+    kept = keep_published(table, repair=True)
+    assert_disjoint(kept)
+    assert kept["reason"]["10/0"] == "the patient is in another published part as well"
+    assert find_leaks(table)["patients"] == find_leaks(make_table())["patients"] + 1  # 13 as well
+    assert set(kept["split"][["41/0", "41/1", "42/0", "42/1"]]) == {"train"}
+    assert ((kept["split"] != "") == (kept["reason"] == "")).all()

@@ -263,7 +263,7 @@ def test_unwritable_output_is_one_sentence(make_images) -> None:
     script = [*STAGE, str(make_images()), "--output", "/sys/out"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "cannot write /sys/out" in done.stderr
+    assert "cannot read or write /sys/out" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from pneumonia.data.sources import SPLITS
-from pneumonia.errors import OUTPUT_ERRNOS, InputError
+from pneumonia.errors import FILE_ERRNOS, InputError
 from pneumonia.progress import track
 
 OPENERS: dict[str, Callable[[Path], Any]] = {
@@ -65,7 +65,7 @@ def unpack(archive: Path, folder: Path) -> None:
             if target := _find_target(archive, folder, member.name):
                 _write_member(archive, member, target)
     except DAMAGE as error:
-        if isinstance(error, OSError) and error.errno in OUTPUT_ERRNOS:
+        if isinstance(error, OSError) and error.errno in FILE_ERRNOS:
             raise
         raise InputError(f"{archive} cannot be unpacked ({error}): is it whole?") from None
 

@@ -60,7 +60,9 @@ def deal_by_class(rows: pd.DataFrame, wanted: dict[str, float], seed: int) -> di
         if len(groups) < len(wanted):
             raise InputError(
                 f"label {label} has images of {len(groups)} patients, but {len(wanted)} are "
-                "needed, one for each part: bring more patients or mend split.group_pattern"
+                "needed, one for each part: bring more patients, mend split.group_pattern or, "
+                "where files in several folders have one name, name patients in a table "
+                "(docs/data.md)"
             )
         homes |= deal([(str(group), int(sizes[group])) for group in groups], wanted)
     return homes

@@ -190,7 +190,16 @@ def _show(pixels: np.ndarray, dataset: Dataset, frame: int, window: Window | Non
         bits = int(dataset.BitsStored) if kind == "RGB" else 8 * pixels.dtype.itemsize
         return cv2.cvtColor((pixels >> max(0, bits - 8)).astype("uint8"), cv2.COLOR_RGB2GRAY)
     gray = _apply_window(pixels, dataset, frame, window)
-    return 255 - gray if kind == "MONOCHROME1" else gray
+    if kind == "MONOCHROME1":
+        gray = 255 - gray
+    padded = _find_padding(pixels, dataset)
+    return gray if padded is None else np.where(padded, np.uint8(0), gray)
+
+
+def _find_padding(pixels: np.ndarray, dataset: Dataset) -> np.ndarray | None:
+    """Where the image is no image, bool (H, W): black, whatever the window or the polarity."""
+    value = dataset.get("PixelPaddingValue")
+    return None if value is None else pixels == int(value)
 
 
 def _apply_window(
@@ -253,7 +262,7 @@ def _map_window(values: np.ndarray, centre: float, width: float, function: str) 
 
 
 def _stretch_own_range(pixels: np.ndarray, values: np.ndarray, dataset: Dataset) -> np.ndarray:
-    padding = dataset.get("PixelPaddingValue")
-    shown = pixels != int(padding) if padding is not None else np.ones(pixels.shape, bool)
-    low, high = value_range(values[shown]) if shown.any() else (0, 0)
-    return np.where(shown, stretch(values, low, high), np.uint8(0))
+    padded = _find_padding(pixels, dataset)
+    shown = values if padded is None else values[~padded]
+    low, high = value_range(shown) if shown.size else (0, 0)
+    return stretch(values, low, high)

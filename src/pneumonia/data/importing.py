@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pneumonia.data.archives import enter_folder, is_archive, unpack
-from pneumonia.data.decode import is_image
 from pneumonia.data.listing import MANIFEST, read_listing
 from pneumonia.data.medmnist import unpack_npz
-from pneumonia.data.sources import find_class_folders
+from pneumonia.data.sources import find_class_folders, find_images
 from pneumonia.errors import InputError
 from pneumonia.files import hash_file
 from pneumonia.progress import track
@@ -115,12 +114,7 @@ def list_files(root: Path) -> tuple[Files, Counter[str]]:
         entries = read_listing(table)
         files = {Path(entry.path): table.parent / entry.path for entry in entries}
         return files | {Path(MANIFEST): table}, Counter(f"label {e.label}" for e in entries)
-    paths = [
-        path
-        for folder, _ in find_class_folders(root)
-        for path in sorted(folder.rglob("*"))
-        if is_image(path)
-    ]
+    paths = [path for folder, _ in find_class_folders(root) for path in find_images(folder)]
     if not paths:
         raise InputError(f"{root} holds no images: put them into CLASS/FILE or SPLIT/CLASS/FILE")
     files = {path.relative_to(root): path for path in paths}

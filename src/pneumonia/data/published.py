@@ -10,14 +10,14 @@ EXAMPLES = 10
 
 
 def keep_published(table: pd.DataFrame, *, repair: bool) -> pd.DataFrame:
-    """Take over the published parts; a val of under 2 % joins train.
+    """Take over the published parts; a val of under 2 % and images of no part join train.
 
     With `repair`, of a patient on two sides (or two who share a picture) only the images in test
     stay, else those in val: the rest are left out, and a published test part stays as it is.
     """
     table = table.copy()
     usable = table["reason"] == ""
-    table.loc[usable, "split"] = table.loc[usable, "published"]
+    table.loc[usable, "split"] = _fill(table.loc[usable, "published"])
     if (table["split"] == "val").sum() < SMALL_VAL * usable.sum():
         table.loc[table["split"] == "val", "split"] = "train"
     if not repair:
@@ -37,7 +37,7 @@ def find_leaks(table: pd.DataFrame) -> dict[str, Any]:
     Columns read: path, published, reason, patient, pixels (hash of an exact picture), picture (one
     name for exact and near copies). Near copies are counted without the exact ones.
     """
-    usable = table[(table["reason"] == "") & (table["published"] != "")]
+    usable = table[table["reason"] == ""].assign(published=_fill(table["published"]))
     exact = _cross(usable, "pixels")
     joined = _cross(usable, "picture")
     near = joined[~joined.isin(usable.loc[usable["pixels"].isin(exact), "picture"])]
@@ -52,6 +52,11 @@ def find_leaks(table: pd.DataFrame) -> dict[str, Any]:
         "near_copies": len(near),
         "examples": sorted({*shown["path"], *copies["path"]})[: 2 * EXAMPLES],
     }
+
+
+def _fill(published: pd.Series) -> pd.Series:
+    """Where some images have a part, those without one are for training, or for carving parts."""
+    return published.replace("", "train")
 
 
 def _cross(table: pd.DataFrame, column: str) -> pd.Series:

@@ -1,5 +1,6 @@
 """What lies in a data set's folder: CLASS/FILE, SPLIT/CLASS/FILE, or what manifest.csv lists."""
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,8 @@ def _add_headers(root: Path, sources: list[Source], frames: str) -> list[Source]
 
     headers = {}
     for source in sources:
-        if looks_like_dicom(root / source.path):
-            with suppress(DecodeError):  # it is decoded later: then the reason is listed
+        with suppress(DecodeError, OSError):  # it is decoded later: then the reason is listed
+            if looks_like_dicom(root / source.path):
                 headers[source.path] = read_header(root / source.path)
     if not headers:
         return sources
@@ -105,12 +106,20 @@ def _find_in_folders(root: Path, classes: dict[str, int]) -> list[Source]:
             )
         sources += [
             Source(path.relative_to(root).as_posix(), classes[folder.name], published)
-            for path in folder.rglob("*")
-            if is_image(path)
+            for path in find_images(folder)
         ]
     if not sources:
         raise InputError(f"{root} holds no images: put them into CLASS/FILE or SPLIT/CLASS/FILE")
     return sources
+
+
+def find_images(folder: Path) -> list[Path]:
+    """The image files below a folder, sorted. Raises InputError for a name that is not UTF-8."""
+    found = [path for path in sorted(folder.rglob("*")) if is_image(path)]
+    for path in found:
+        if re.search("[\ud800-\udfff]", str(path)):  # how Python reads bytes that are not UTF-8
+            raise InputError(f"the name of {str(path)!a} is not UTF-8: rename the file")
+    return found
 
 
 def find_class_folders(root: Path) -> list[tuple[Path, str]]:

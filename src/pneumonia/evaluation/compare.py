@@ -29,7 +29,9 @@ def load_predictions(name: str, experiment: str, environ: Mapping[str, str]) -> 
     content = files[PREDICTIONS]
     if content is None:
         raise InputError(f"{name} has no {PREDICTIONS}: run `dvc repro` there and commit it")
-    table = pd.read_csv(io.BytesIO(content), dtype={"path": str, "group": str})
+    texts = {"path": str, "group": str}
+    missing = {name: ["", "nan"] for name in ("raw", "p")}  # but a patient may be called NA
+    table = pd.read_csv(io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=missing)
     if "predicted" not in table:  # of a version that left the threshold to the figures
         threshold = json.loads(files[FIGURES] or b"{}").get("threshold", 0.5)
         table["predicted"] = (table["p"] >= threshold).astype(int)
@@ -154,7 +156,7 @@ def say(result: dict[str, Any]) -> str:
     told = f"AUC of {second} minus {first}: {auc['difference']:+.4f}"
     if auc["low"] is None:
         return f"{told}; {auc['reason']}"
-    told += f" ({result['confidence']:.0%} interval {auc['low']:+.4f} to {auc['high']:+.4f})"
+    told += f" ({100 * result['confidence']:g}% interval {auc['low']:+.4f} to {auc['high']:+.4f})"
     if auc["low"] <= 0 <= auc["high"]:
         return f"{told}: chance alone may make such a difference"
     return f"{told}: {second if auc['low'] > 0 else first} is better on these images"
@@ -165,7 +167,7 @@ def show_comparison(result: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    ends = f"{result['confidence']:.0%} interval"
+    ends = f"{100 * result['confidence']:g}% interval"
     table = Table("figure", result["first"], result["second"], "difference", ends)
     for name, row in result["figures"].items():
         sides = ["none" if row[k] is None else f"{row[k]:.4f}" for k in ("first", "second")]
@@ -174,7 +176,7 @@ def show_comparison(result: dict[str, Any]) -> None:
         bounded = row["low"] is not None and row["high"] is not None
         interval = f"{row['low']:+.4f} to {row['high']:+.4f}" if bounded else row["reason"]
         table.add_row(name, *sides, change, interval)
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     console.print(f"{result['images']} images of {result['patients']} patients, all in both")
     for key, name in (("delong", "DeLong, by image"), ("delong_patients", "DeLong, by patient")):

@@ -23,7 +23,7 @@ from pneumonia.evaluation.drift import describe_images, measure_drift
 from pneumonia.evaluation.report import Folders, report
 from pneumonia.evaluation.typicality import load_typicality
 from pneumonia.files import hash_file, write_csv
-from pneumonia.params import DataParams, Params
+from pneumonia.params import DataParams, EvaluateParams, Params
 
 NEEDED = [
     Path("models/model.keras"), Path("models/decision.json"), Path("models/typicality.npy"),
@@ -65,18 +65,27 @@ def evaluate_external(
             root, model, Path(f"metrics/external/{name}.json"), Path(f"plots/external/{name}")
         )
         p = apply_calibration(scores, decision["calibration"])
+        kinds = table.loc[table["reason"] != "", "reason"].str.split(":").str[0]
         facts = {
             "data": name,
             "model": revision,
             "model_sha256": hash_file(model / "model.keras"),
             "trained_on": decision["name"],
             "atypical_share": float(atypical.mean()),
-            "left_out": table.loc[table["reason"] != "", "reason"].value_counts().to_dict(),
+            "left_out": kinds.value_counts().to_dict(),
             "drift": find_drift(model / "reference.csv", part, used, p, folders.plots, params.seed),
         }
-        settings = params.evaluate
+        settings = keep_known_subgroups(params.evaluate, used)
         figures = report(part, scores, used, decision, settings, params.seed, folders, facts)
     return figures, folders
+
+
+def keep_known_subgroups(settings: EvaluateParams, rows: pd.DataFrame) -> EvaluateParams:
+    """Without the columns that this data set does not have."""
+    if settings.subgroups == "auto":
+        return settings
+    known = [name for name in settings.subgroups if name in rows]
+    return settings.model_copy(update={"subgroups": known})
 
 
 def find_root(data: str, raw: Path) -> Path:

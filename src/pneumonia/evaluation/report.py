@@ -99,8 +99,8 @@ def report(
     if facts["data"] == "phantom":
         figures["note"] = SIMULATED
     threshold = decision["threshold"]
-    write_tables(folders.plots, scores, rows["path"].to_numpy(), threshold, how)
     subgroups = tabulate_subgroups(scores, rows, threshold, settings, how)
+    write_tables(folders.plots, scores, rows["path"].to_numpy(), threshold, how)
     figures["reasons"] |= tell_unmatched(subgroups, settings)
     figures["reasons"] |= {
         name: "the part holds one class, or scores under a shift are not finite"

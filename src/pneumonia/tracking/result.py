@@ -1,5 +1,6 @@
 """What an MLflow run of one pipeline result holds: parameters, trials, curves, figures, model."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -76,8 +77,7 @@ def log_parameters(parameters: dict[str, Any], hyperparameters: dict[str, Any]) 
     """All of params.yaml as section.key, and the values that the search chose as best.key."""
     import mlflow
 
-    flat = flatten(parameters) | {f"best.{key}": value for key, value in hyperparameters.items()}
-    mlflow.log_params({key: str(value) for key, value in flat.items()})
+    mlflow.log_params(list_parameters(parameters) | list_parameters(hyperparameters, "best."))
     mlflow.log_dict(parameters, "params.json")
 
 
@@ -93,10 +93,20 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def name_key(key: str) -> str:
+    """A key as MLflow takes it: it refuses what a class's folder may have in its name."""
+    return re.sub(r"[^\w.\-: /]", "_", key)
+
+
+def list_parameters(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested parameters as MLflow has them: joined keys, texts."""
+    return {name_key(key): str(value) for key, value in flatten(tree, prefix).items()}
+
+
 def list_numbers(figures: dict[str, Any]) -> dict[str, float]:
     """The numbers among figures, by their joined keys: what MLflow takes as metrics."""
     return {
-        key: float(value)
+        name_key(key): float(value)
         for key, value in flatten(figures).items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }

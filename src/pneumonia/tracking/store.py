@@ -27,8 +27,11 @@ def connect(experiment: str, environ: Mapping[str, str]) -> str:
     os.environ.update(NO_PICKLE)
     import filelock
     import mlflow
+    from sqlalchemy.exc import SQLAlchemyError
 
     root = find_root(environ)
+    if set("?%") & set(str(root)):
+        raise InputError(f"{root} has ? or % in its name, which MLflow cannot take: rename it")
     own = f"sqlite:///{root / 'mlflow.db'}"
     uri = take_credentials(environ.get("MLFLOW_TRACKING_URI", ""), os.environ) or own
     mlflow.set_tracking_uri(uri)  # which also sets the variable: another call finds it there
@@ -38,7 +41,7 @@ def connect(experiment: str, environ: Mapping[str, str]) -> str:
         try:
             identity = ensure_experiment(experiment, root / "mlartifacts" if uri == own else None)
             sweep_stale_runs(list_known_experiments() if uri == own else [identity])
-        except mlflow.MlflowException as error:
+        except (mlflow.MlflowException, SQLAlchemyError, ImportError) as error:
             reason = str(error).split("\n")[0][:200]
             raise InputError(
                 f"the tracking server {_hide_password(uri)} does not answer: start "

@@ -17,7 +17,7 @@ from pneumonia.tracking.result import (
     ResultFiles,
     TrackedTraining,
     describe_source,
-    flatten,
+    list_parameters,
     log_evaluation,
     read_head,
 )
@@ -40,8 +40,7 @@ def find_runs(experiment_id: str, query: str, parameters: dict[str, Any]) -> lis
     """
     import mlflow
 
-    asked = flatten(parameters.get("evaluate", {}), "evaluate.")
-    wanted = {key: str(value) for key, value in asked.items()}
+    wanted = list_parameters(parameters.get("evaluate", {}), "evaluate.")
     found = mlflow.MlflowClient().search_runs([experiment_id], query)
     return [run for run in found if wanted.items() <= run.data.params.items()]
 

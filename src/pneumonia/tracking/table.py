@@ -10,7 +10,7 @@ from pneumonia.errors import InputError
 from pneumonia.params import Params
 from pneumonia.tracking import revisions
 from pneumonia.tracking.folds import name_folds, summarise_folds
-from pneumonia.tracking.result import EVALUATION_TAG, EXPERIMENT_TAG, SOURCE_TAG, flatten
+from pneumonia.tracking.result import EVALUATION_TAG, EXPERIMENT_TAG, SOURCE_TAG, list_parameters
 from pneumonia.tracking.store import connect
 
 KEY_METRICS = ("auc", "sensitivity", "specificity")
@@ -37,8 +37,7 @@ def list_results(params: Params, environ: Mapping[str, str], sort: str) -> list[
     runs = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
     holders: dict[Key, list[Holder]] = {}
     for revision in revisions.list_experiments() + revisions.list_commits():
-        parameters = flatten(revisions.read_parameters(revision))
-        told = {key: str(value) for key, value in parameters.items()}
+        told = list_parameters(revisions.read_parameters(revision))
         key = make_key(revisions.hash_evaluation(revision), told)
         holders.setdefault(key, []).append((revision, told))
     rows = [describe_run(run, holders) for run in runs]
