@@ -38,7 +38,11 @@ def load_changed(folder: Path, old: str, new: str) -> str:
         ("  width: [", "  widht: [", ["tune has the unknown key space.widht"]),
         ("  width: [", "  members: [", ["tune has the unknown key space.members"]),
         ("width: [8,", "width: [512,", ["tune has 512 in space.width", "from 4 to 256"]),
-        ("width: [8, 16, 24]", "width: {min: 8, max: 24}", ["min and max in space.width", "a list"]),
+        (
+            "width: [8, 16, 24]",
+            "width: {min: 8, max: 24}",
+            ["min and max in space.width", "a list"],
+        ),
         ("depth: [3, 4]", "depth: [3.9]", ["tune has 3.9 in space.depth", "whole number"]),
         ("{min: 0.0, max: 0.5,", "{min: -1.0, max: 0.5,", ["tune has -1.0 in space.dropout"]),
         ("depth: [3, 4]", "backbone: [vgg]", ["tune has 'vgg' in space.backbone", "one of cnn"]),

@@ -270,6 +270,14 @@ def test_predict_gives_probability_and_label(project: Project) -> None:
     assert all(row["label"] == (row["probability"] >= threshold) for row in rows)
     table = project.call("predict", "--csv", paths[0]).out
     assert table.splitlines()[0] == "file,probability,label,name,atypical"
+    marked = project.root / "scan[left].png"
+    shutil.copyfile(images[0], marked)
+    assert marked.name in project.call("predict", marked.name).out
+    marked.unlink()
+    said = project.call("predict", "data", code=2).err
+    assert "data: Is a directory; give an image file" in said
+    said = project.call("report", "--output", "data", code=2).err
+    assert "cannot read or write data: Is a directory" in said
 
 
 def test_predict_decodes_as_training_did(project: Project) -> None:
@@ -346,7 +354,8 @@ def test_import_refuses_and_keeps_what_is_there(project: Project, make_images) -
     for arguments, words in refusals:
         assert words in project.call("data", "import", *arguments, code=2).err
     (source / "empty").rmdir()
-    said = project.call("data", "import", "other", str(source)).out
+    bare = str(Path(shutil.which("git") or "").parent)  # .venv/bin is not on it
+    said = project.call("data", "import", "other", str(source), PATH=bare).out
     assert "12 images in data/raw/other" in said
     assert "already" in project.call("data", "import", "other", str(source)).out
     before = sorted((project.root / "data/raw/other").rglob("*.png"))

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from pneumonia.data.store import Part
+from pneumonia.errors import InputError
 from pneumonia.evaluation.predictor import predict_epochs, predict_images
 from pneumonia.model import build_model, load_model, save_model
 from pneumonia.params import ModelParams, TrainParams
@@ -17,6 +18,7 @@ from pneumonia.training import (
     EpochCopies,
     keep_epochs,
     open_logits,
+    summarise,
     train_model,
     weigh_classes,
 )
@@ -129,6 +131,13 @@ def test_an_epoch_of_a_small_set_passes_through_several_copies() -> None:
         seen += [image for batch in range(len(data)) for image in data[batch][0].ravel()]
     assert len(seen) == 4 * 30
     assert sorted(seen) == sorted(3 * list(range(40)))
+
+
+def test_a_training_that_came_to_nothing_says_what_to_do() -> None:
+    rows = [{"epoch": 1, "part": part, "loss": np.nan, "accuracy": 0.5, "auc": 0.5}
+            for part in ("train", "val")]  # fmt: skip
+    with pytest.raises(InputError, match=r"lower model\.learning_rate"):
+        summarise(pd.DataFrame(rows), 10)
 
 
 def test_classes_weigh_the_same() -> None:

@@ -1,5 +1,6 @@
 """What a folder or a manifest.csv lists becomes sources, or one sentence with the line number."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +26,17 @@ def folder(tmp_path: Path) -> Path:
 def write(folder: Path, text: str, encoding: str = "utf-8") -> Path:
     (folder / "manifest.csv").write_text(text, encoding=encoding)
     return folder
+
+
+def test_a_name_that_is_not_utf_8_is_named(folder: Path) -> None:
+    for name in (b"NORMAL/a\xe9.png", "PNEUMONIA/aé\u202f.png".encode()):
+        path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+        path.parent.mkdir()
+        path.write_bytes(b"x")
+    (folder / "sub/c.png").unlink()
+    (folder / "sub").rmdir()
+    with pytest.raises(InputError, match=r"NORMAL/a\\udce9.png' is not UTF-8: rename"):
+        find_sources(folder, CLASSES)
 
 
 def test_manifest_gives_label_part_patient_and_the_other_columns(folder: Path) -> None:

@@ -108,7 +108,9 @@ def test_revisions_are_read_without_a_checkout(
 
     git("init", "-q", "-b", "main")
     commit(make(1, 1).drop(columns="predicted"), 0.7)
-    commit(make(2, 3), 0.5)
+    called_na = make(2, 3)
+    called_na.loc[called_na["group"] == called_na["group"][0], "group"] = "NA"
+    commit(called_na, 0.5)
     git("update-ref", f"refs/exps/ab/{'0' * 38}/brave-name", "HEAD~1")
     old = load_predictions("brave-name", "none", {})
     pd.testing.assert_frame_equal(old, load_predictions("HEAD~1", "none", {}))
@@ -116,6 +118,7 @@ def test_revisions_are_read_without_a_checkout(
     pd.testing.assert_frame_equal(
         load_predictions("main", "none", {}), load_predictions("workspace", "none", {})
     )
+    assert "NA" in set(load_predictions("main", "none", {})["group"])
     with pytest.raises(InputError, match="nowhere is no Git revision"):
         load_predictions("nowhere", "none", {})
     git("update-ref", f"refs/exps/cd/{'0' * 38}/brave-name", "HEAD")

@@ -16,6 +16,7 @@ from pneumonia.evaluation.external import (
     check_name,
     find_drift,
     find_root,
+    keep_known_subgroups,
     leave_out_seen,
     open_model,
     read_images,
@@ -67,6 +68,13 @@ def test_what_the_model_has_seen_is_left_out(tmp_path: Path) -> None:
     found = leave_out_seen(table, manifest)["reason"]
     assert list(found) == [SEEN, SEEN, "", "", "not an image"]
     assert leave_out_seen(table, tmp_path / "none.csv") is table
+
+
+def test_subgroups_that_the_set_does_not_have_are_not_asked_for(params: Params) -> None:
+    rows = pd.DataFrame({"sex": ["F"], "group": ["1"]})
+    asked = params.evaluate.model_copy(update={"subgroups": ["age", "sex"]})
+    assert keep_known_subgroups(asked, rows).subgroups == ["sex"]
+    assert keep_known_subgroups(params.evaluate, rows).subgroups == "auto"
 
 
 def test_a_model_that_is_not_there_is_named(
