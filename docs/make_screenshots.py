@@ -113,8 +113,8 @@ def make_diff(rev1: str, rev2: str, folder: Path, vega: Path | None) -> Path:
     if done.returncode or not page.exists():
         reason = (done.stderr.strip() or "no page was written").splitlines()[0]
         raise errors.InputError(f"`dvc plots diff {rev1} {rev2}` failed: {reason}")
-    if vega:
-        write_text(page, load_locally(page.read_text("utf-8"), vega / "node_modules"))
+    text = page.read_text("utf-8").replace("<head>", '<head><meta charset="utf-8">')
+    write_text(page, load_locally(text, vega / "node_modules") if vega else text)
     return page
 
 
@@ -146,7 +146,7 @@ def main(rev1: str, rev2: str, vega: Path | None = None) -> None:
         take_picture(browser, address + roc, ROC, "1300,800", 0.8)
     with tempfile.TemporaryDirectory() as folder:
         page = make_diff(rev1, rev2, Path(folder), vega)
-        take_picture(browser, page.as_uri(), DIFF, "2500,3650", 0.6)  # two pictures fit in a row
+        take_picture(browser, page.as_uri(), DIFF, "2500,2850", 0.6)  # two pictures fit in a row
 
 
 if __name__ == "__main__":

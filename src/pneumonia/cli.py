@@ -29,9 +29,9 @@ main.add_typer(cli_tune.app)
 @main.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
-    models: Annotated[Path, typer.Option(help="Folder of model.keras, decision.json.")] = Path(
-        "models"
-    ),
+    models: Annotated[
+        Path, typer.Option(help="Folder of model.keras and what belongs to it.")
+    ] = Path("models"),
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV on standard output.")] = False,
 ) -> None:

@@ -24,9 +24,9 @@ def report(
 
 def explain(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files.")],
-    models: Annotated[Path, typer.Option(help="Folder of model.keras, decision.json.")] = Path(
-        "models"
-    ),
+    models: Annotated[
+        Path, typer.Option(help="Folder of model.keras and what belongs to it.")
+    ] = Path("models"),
     output: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("explained"),
 ) -> None:
     """Write pictures of what speaks for pneumonia in each image (Grad-CAM)."""

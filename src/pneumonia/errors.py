@@ -22,7 +22,7 @@ class InputError(Exception):
 def explain_error(error: InputError | OSError) -> str:
     """One sentence for a user's mistake or a file that cannot be read or written."""
     if isinstance(error, OSError) and not isinstance(error, InputError):
-        target = error.filename or "an output"
+        target = error.filename2 or error.filename or "an output"
         return f"cannot read or write {target}: {error.strerror}; free the disk or name another"
     return str(error)
 
