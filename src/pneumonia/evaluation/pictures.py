@@ -44,12 +44,18 @@ def draw_pictures(folder: Path, figures: Figures) -> None:
     for name, (table, size, draw) in PICTURES.items():
         if not (folder / table).exists():
             continue
-        rows = pd.read_csv(folder / table)
+        rows = read_table(folder / table)
         with open_figure(folder / f"{name}.png", size) as figure:
             if rows.empty:
                 say_nothing(figure.subplots(), name.replace("_", " "), NO_ROWS)
             else:
                 draw(Sheet(figure, rows, figures, folder))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of `plots/`; groups are texts, also where one is called NA."""
+    missing = ["", "nan"]
+    return pd.read_csv(path, dtype={"group": str}, keep_default_na=False, na_values=missing)
 
 
 def draw_search(table: Path, objective: str, picture: Path) -> None:
