@@ -30,9 +30,8 @@ def load_predictions(name: str, experiment: str, environ: Mapping[str, str]) -> 
     if content is None:
         raise InputError(f"{name} has no {PREDICTIONS}: run `dvc repro` there and commit it")
     texts = {"path": str, "group": str}
-    missing = {
-        name: ["", "nan"] for name in ("raw", "p", "predicted")
-    }  # but a patient may be called NA
+    # for numbers alone: a patient may be called NA
+    missing = {name: ["", "nan"] for name in ("raw", "p", "predicted")}
     table = pd.read_csv(io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=missing)
     if "predicted" not in table:  # of a version that left the threshold to the figures
         threshold = json.loads(files[FIGURES] or b"{}").get("threshold", 0.5)
