@@ -47,6 +47,7 @@ def load_changed(folder: Path, old: str, new: str) -> str:
         ("{min: 0.0, max: 0.5,", "{min: -1.0, max: 0.5,", ["tune has -1.0 in space.dropout"]),
         ("depth: [3, 4]", "backbone: [vgg]", ["tune has 'vgg' in space.backbone", "one of cnn"]),
         ("depth: [3, 4]", "backbone: [cnn, densenet121]", ["model.members is 3", "set it to 1"]),
+        ("weights: none", "weights: imagenet", ["model.weights is imagenet", "cnn has none"]),
         ("listen: null", "listen: h:65536", ["tune has listen: h:65536", "below 65536"]),
         ("NORMAL: 0", "0: 0", ["a key of data.classes is 0", "in quotes"]),
         ("backbone: cnn ", "backbone: densenet121 ", ["model has members: 3", "allows only 1"]),
@@ -79,7 +80,7 @@ def test_error_names_key_value_and_range(
 
 
 def test_missing_broken_and_empty_files(tmp_path: Path) -> None:
-    for content in (None, "a: [", "- 1"):
+    for content in (None, "a: [", "- 1", "a: 1\nb: :\n- 3"):
         path = tmp_path / "params.yaml"
         if content:
             path.write_text(content)

@@ -96,7 +96,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist: run `dvc repro` first") from None
+        raise InputError(
+            f"{path} does not exist: in the project's folder, run `dvc repro` or `dvc pull`"
+        ) from None
     except ValueError:
         raise InputError(f"{path} is not JSON: delete it and run `dvc repro`") from None
 

@@ -157,6 +157,11 @@ class TuneParams(Section):
                 raise ValueError(f"has {refused[0]!r} in space.{name}, but it must be {allowed}")
         return self
 
+    def list_choices(self, name: str) -> list[int | float | str]:
+        """The values that the search may choose from, besides that of `model`."""
+        values = self.space.get(name, [])
+        return [] if isinstance(values, Interval) else values
+
     @model_validator(mode="after")
     def check_port(self) -> "TuneParams":
         if self.listen and int(self.listen.rpartition(":")[2]) >= 2**16:
@@ -219,12 +224,14 @@ class Params(Section):
 
     @model_validator(mode="after")
     def check_backbones(self) -> "Params":
-        searched = self.tune.space.get("backbone", [])
-        if searched not in ([], ["cnn"]) and self.model.members != 1:
+        backbones = {self.model.backbone, *self.tune.list_choices("backbone")}
+        if backbones != {"cnn"} and self.model.members != 1:
             raise ValueError(
-                f"tune.space.backbone names {searched}, but model.members is {self.model.members}: "
-                "set it to 1, all that a backbone of keras.applications allows"
+                f"tune.space.backbone names {max(backbones - {'cnn'})}, which allows one member, but "
+                f"model.members is {self.model.members}: set it to 1"
             )
+        if self.model.weights == "imagenet" and backbones == {"cnn"}:
+            raise ValueError("model.weights is imagenet, but the backbone cnn has none: set none")
         return self
 
 
@@ -241,7 +248,9 @@ def load_params(path: Path) -> Params:
         ) from None
     except (YAMLError, UnicodeDecodeError) as error:
         problem = str(getattr(error, "problem", None) or "not UTF-8 text")
-        raise InputError(f"{path} is not valid YAML: {problem}; mend the file") from None
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}," if mark else ""
+        raise InputError(f"{path}{line} is not valid YAML: {problem}; mend the file") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no sections: write `section: {{key: value}}` into it")
     try:

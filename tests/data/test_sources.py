@@ -39,6 +39,16 @@ def test_a_name_that_is_not_utf_8_is_named(folder: Path) -> None:
         find_sources(folder, CLASSES)
 
 
+def test_a_folder_beside_parts_is_named_and_what_macos_adds_is_passed_over(tmp_path: Path) -> None:
+    for name in ("train/NORMAL", "train/PNEUMONIA", "__MACOSX/train"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "a.png").write_bytes(b"x")
+    assert [source.published for source in find_sources(tmp_path, CLASSES)] == ["train", "train"]
+    (tmp_path / "unlabelled").mkdir()
+    with pytest.raises(InputError, match=r"unlabelled lies beside train: move one"):
+        find_sources(tmp_path, CLASSES)
+
+
 def test_manifest_gives_label_part_patient_and_the_other_columns(folder: Path) -> None:
     text = (
         "sex,path,label,patient,split\n"

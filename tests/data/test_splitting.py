@@ -70,6 +70,16 @@ def test_bad_files_are_left_out_and_listed(params: Params, make_images, tmp_path
     }  # fmt: skip
 
 
+def test_one_name_in_both_classes_is_warned_of(params: Params, make_images, tmp_path: Path) -> None:
+    root = make_images(patients=10, images=1)
+    assert not [w for w in run_split(params, root, tmp_path / "a")["warnings"] if "one name" in w]
+    moved = root / "PNEUMONIA" / "patient1000_0.png"
+    moved.rename(root / "PNEUMONIA" / "patient0000_0.png")
+    (warning,) = [w for w in run_split(params, root, tmp_path / "b")["warnings"] if "one name" in w]
+    assert "2 files" in warning
+    assert "NORMAL/patient0000_0.png and PNEUMONIA/patient0000_0.png" in warning
+
+
 def test_equal_pictures_are_on_one_side(params: Params, make_images, tmp_path: Path) -> None:
     root = make_images(patients=12, images=1)
     pictures = sorted((root / "NORMAL").iterdir())

@@ -58,7 +58,8 @@ def describe(
     }
     if leaks:
         figures["published"] = leaks
-    return figures | {"warnings": warn_of_leaks(leaks) + warn_of_shortcuts(shortcuts)}
+    warnings = warn_of_names(table) + warn_of_leaks(leaks) + warn_of_shortcuts(shortcuts)
+    return figures | {"warnings": warnings}
 
 
 def summarise(what: str, values: pd.Series) -> dict[str, str | float]:
@@ -98,6 +99,22 @@ def count_subgroups(table: pd.DataFrame, extras: pd.DataFrame) -> list[dict[str,
             by_part = {str(part): int(count) for part, count in row.items()}
             counts.append({"column": str(column), "value": str(value), **by_part})
     return counts
+
+
+def warn_of_names(table: pd.DataFrame) -> list[str]:
+    """A sentence where files of one name, but of two classes or parts, made one patient."""
+    named = table.assign(name=table["path"].str.rpartition("/")[2])
+    found = [patient in name for patient, name in zip(named["patient"], named["name"], strict=True)]
+    named = named[found]
+    sides = named.groupby(["patient", "name"])[["label", "published"]].transform("nunique")
+    doubtful = named[sides.max(axis=1) > 1]
+    if doubtful.empty:
+        return []
+    first, second = doubtful.loc[doubtful["name"] == doubtful["name"].iloc[0], "path"].iloc[:2]
+    return [
+        f"{len(doubtful)} files that have one name in several folders, like {first} and {second}, "
+        "are taken for one patient's: if they are not, name patients in a table (docs/data.md)"
+    ]
 
 
 def warn_of_leaks(leaks: dict[str, Any] | None) -> list[str]:

@@ -1,5 +1,6 @@
 """What lies in a data set's folder: CLASS/FILE, SPLIT/CLASS/FILE, or what manifest.csv lists."""
 
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -115,11 +116,18 @@ def _find_in_folders(root: Path, classes: dict[str, int]) -> list[Source]:
 
 def find_images(folder: Path) -> list[Path]:
     """The image files below a folder, sorted. Raises InputError for a name that is not UTF-8."""
-    found = [path for path in sorted(folder.rglob("*")) if is_image(path)]
+    walked = os.walk(folder, onerror=_refuse)
+    paths = sorted(Path(place, name) for place, _, names in walked for name in names)
+    found = [path for path in paths if is_image(path)]
     for path in found:
         if re.search("[\ud800-\udfff]", str(path)):  # how Python reads bytes that are not UTF-8
             raise InputError(f"the name of {str(path)!a} is not UTF-8: rename the file")
     return found
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be read is not an empty one."""
+    raise error
 
 
 def find_class_folders(root: Path) -> list[tuple[Path, str]]:
@@ -129,11 +137,19 @@ def find_class_folders(root: Path) -> list[tuple[Path, str]]:
             f"{root} does not exist: name a folder of images; a data set comes into the project "
             "with `pneumonia data import NAME PATH`"
         )
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
+    folders = sorted(
+        path
+        for path in root.iterdir()
+        if path.is_dir() and path.name[0] != "." and path.name != "__MACOSX"  # macOS's, in archives
+    )
     if not folders:
         raise InputError(f"{root} holds no class folders: put images into CLASS/FILE, or list them")
-    if not all(folder.name.lower() in SPLITS for folder in folders):
+    parts = [folder for folder in folders if folder.name.lower() in SPLITS]
+    others = [folder for folder in folders if folder not in parts]
+    if not parts:
         return [(folder, "") for folder in folders]
+    if others:
+        raise InputError(f"{others[0]} lies beside {parts[0].name}: move one of them away")
     return [
         (path, SPLITS[folder.name.lower()])
         for folder in folders
