@@ -227,7 +227,7 @@ class Params(Section):
         backbones = {self.model.backbone, *self.tune.list_choices("backbone")}
         if backbones != {"cnn"} and self.model.members != 1:
             raise ValueError(
-                f"tune.space.backbone names {max(backbones - {'cnn'})}, which allows one member, but "
+                f"tune.space.backbone names {max(backbones - {'cnn'})} (one member), but "
                 f"model.members is {self.model.members}: set it to 1"
             )
         if self.model.weights == "imagenet" and backbones == {"cnn"}:
