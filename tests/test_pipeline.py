@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from hashlib import sha256
 from pathlib import Path
 
@@ -257,6 +258,27 @@ def test_explain_writes_a_picture_of_each_image_or_none(project: Project) -> Non
     project.call("explain", images[0], "nowhere.png", "--output", "two", code=2)
     assert not (project.root / "two").exists()
     shutil.rmtree(project.root / "heat")
+
+
+def test_a_report_is_refused_where_params_are_not_those_of_the_result(project: Project) -> None:
+    path = project.root / "params.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("calibration: platt", "calibration: isotonic"))
+    try:
+        said = project.call("report", code=2).err
+    finally:
+        path.write_text(before)
+    assert "evaluate in params.yaml is not what the result was made with" in said
+
+
+def test_a_port_that_is_taken_is_named(project: Project) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = project.call("ui", "--port", port, code=2).err
+    assert f"port {port}: Address already in use; choose another by --port" in said
+    assert "65535" in project.call("ui", "--port", "99999", code=2).err
 
 
 def test_predict_gives_probability_and_label(project: Project) -> None:

@@ -28,6 +28,7 @@ def import_data(
     """Copy images to data/raw/NAME and track them with DVC."""
     from pneumonia.data import importing
 
+    importing.require_project()
     typer.echo(importing.import_data(name, path, RAW, link=link, replace=replace))
 
 
@@ -46,7 +47,14 @@ def fetch(
 ) -> None:
     """Download a public data set from its publisher, check it, and import it as data/raw/NAME."""
     from pneumonia.data import fetching, importing
+    from pneumonia.errors import InputError
 
+    importing.require_project()
     file = fetching.fetch(fetching.choose_download(name, url, checksum), CACHE)
-    typer.echo(importing.import_data(name, file, RAW, link=False, replace=replace))
+    try:
+        typer.echo(importing.import_data(name, file, RAW, link=False, replace=replace))
+    except InputError:
+        if replace or not (RAW / name).exists():  # no such data set, maybe a page that says why
+            file.unlink()
+        raise
     file.unlink()

@@ -12,11 +12,15 @@ def report(
     params: Path = Path("params.yaml"),
 ) -> None:
     """Write the report of the result in this folder, with its commit and hash of dvc.lock."""
+    from pneumonia.errors import InputError
     from pneumonia.evaluation.facts import ResultPaths, gather_facts
     from pneumonia.evaluation.page import write_report
     from pneumonia.origin import describe_result
     from pneumonia.params import load_params
+    from pneumonia.tracking.revisions import find_mismatch
 
+    if wrong := find_mismatch(Path()):
+        raise InputError(f"{wrong} is not what the result was made with: run `dvc repro` first")
     facts = gather_facts(ResultPaths(), load_params(params).model_dump(exclude={"tracking"}))
     write_report(output, facts, describe_result(Path.cwd(), os.environ))
     typer.echo(f"{output} can be handed over: it needs no other file")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -76,12 +77,22 @@ def tell_distant_runs(experiment: str, stale_hours: float | None) -> None:
 
 
 @app.command()
-def ui(port: int = 5000, params: ParamsFile = Path("params.yaml")) -> None:
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=2**16 - 1)] = 5000,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
     """Open the MLflow user interface on this machine: http://127.0.0.1:PORT."""
+    from pneumonia.errors import InputError
     from pneumonia.params import load_params
     from pneumonia.tracking.pages import ui_command, ui_environment
     from pneumonia.tracking.store import connect
 
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            free.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise InputError(f"port {port}: {error.strerror}; choose another by --port") from None
     command = ui_command(os.environ, port)
     connect(load_params(params).tracking.experiment, os.environ)  # marks killed runs as such
     os.execvpe(command[0], command, ui_environment(os.environ))

@@ -100,6 +100,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table("file", "P(pneumonia)", "label", "like the training images")
+    table.columns[0].overflow = "fold"  # names often differ at their ends alone
     for row in rows:
         like = "no: do not rely on the label" if row["atypical"] else "yes"
         label = f"{row['label']} {row['name']}"

@@ -153,13 +153,15 @@ def clone(root: Path, commit: str, folder: Path) -> None:
     commands = [
         (quiet, root),
         (["git", "checkout", "--quiet", "--detach", commit], folder),
-        (["dvc", "config", "--local", "cache.dir", cache.stdout.strip()], folder),
     ]
     for command, cwd in commands:
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
         if done.returncode:
             reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
             raise InputError(f"cannot clone {root} at {commit}: {reason}; mend that and try again")
+    # `dvc config` takes no path with umlauts
+    place = f"[cache]\n    dir = {cache.stdout.strip()}\n"
+    write_text(folder / ".dvc/config.local", place)
 
 
 def take_parameters(path: Path, parameters: dict[str, Any]) -> None:

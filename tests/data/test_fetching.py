@@ -113,10 +113,19 @@ def test_a_complete_partial_file_needs_no_more_bytes(server: Server, tmp_path: P
         fetch(download, tmp_path)
     (partial,) = tmp_path.iterdir()
     partial.write_bytes(CONTENT)
-    assert fetch(download, tmp_path).read_bytes() == CONTENT
+    path = fetch(download, tmp_path)
+    assert path.read_bytes() == CONTENT
+    path.unlink()
     partial.write_bytes(CONTENT + b"more")
-    (tmp_path / "set.zip").unlink()
     assert fetch(download, tmp_path).read_bytes() == CONTENT
+
+
+def test_another_address_is_another_file(server: Server, tmp_path: Path) -> None:
+    first = fetch(Download(f"{server.url}/set.zip", "set.zip", None), tmp_path)
+    server.content = b"other bytes"
+    mirror = server.url.replace("127.0.0.1", "localhost")
+    second = fetch(Download(f"{mirror}/set.zip", "set.zip", None), tmp_path)
+    assert (first.read_bytes(), second.read_bytes()) == (CONTENT, b"other bytes")
 
 
 def test_a_wrong_checksum_keeps_nothing(server: Server, tmp_path: Path) -> None:
@@ -153,6 +162,12 @@ def test_the_command_fetches_and_imports(server: Server, tmp_path: Path) -> None
     source = str(Path("src").resolve())
     assert "without the published" in project.run(*command, code=2, PYTHONPATH=source)
     assert not (project.root / "data").exists()
+    whole, server.content = server.content, b"<html>Please log in</html>"
+    page = f"sha256:{hashlib.sha256(server.content).hexdigest()}"
+    said = project.run(*command, "--checksum", page, code=2, PYTHONPATH=source)
+    assert "is no whole .npz file" in said
+    server.content = whole
+    assert not list((project.root / ".cache/fetch").iterdir())
     said = project.run(*command, "--checksum", f"sha256:{digest}", PYTHONPATH=source)
     assert "4 images in data/raw/pneumoniamnist" in said
     assert "data/raw/pneumoniamnist.dvc" in project.run("git", "status", "--porcelain")

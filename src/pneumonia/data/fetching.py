@@ -82,12 +82,11 @@ def fetch(download: Download, cache: Path) -> Path:
     pooch.get_logger().setLevel("ERROR")
     cache.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(repr(download).encode()).hexdigest()[:12]
-    partial = cache / f".{key}-{download.file}.part"
+    name = f"{key}-{download.file}"  # another address or checksum may give another file
+    partial = cache / f".{name}.part"
     resuming: Any = Resuming(partial)  # pooch's own type knows its own downloaders only
     try:
-        path = pooch.retrieve(
-            download.url, download.checksum, download.file, cache, downloader=resuming
-        )
+        path = pooch.retrieve(download.url, download.checksum, name, cache, downloader=resuming)
     except RequestException as error:
         raise InputError(_explain(download.url, partial, error)) from None
     except ValueError:  # pooch's, of a hash that does not match

@@ -31,6 +31,12 @@ def import_data(name: str, path: Path, raw: Path, *, link: bool, replace: bool) 
     return summary
 
 
+def require_project() -> None:
+    """Raises InputError outside the project's folder, before anything is copied."""
+    if not Path(".dvc").is_dir():
+        raise InputError(f"{Path.cwd()} is not the project's folder: go to that with dvc.yaml")
+
+
 def place_data(name: str, path: Path, raw: Path, *, link: bool, replace: bool) -> str:
     """`import_data` without DVC."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name == "phantom":
@@ -138,12 +144,13 @@ def copy_files(files: Files, target: Path, bring: Callable[[Path, Path], object]
 
 def track_with_dvc(target: Path) -> None:
     """`dvc add`, and tell Git of the small files that it writes, as --temp and --queue need."""
-    _call("dvc", "add", "--quiet", str(target))
+    _call("dvc", "add", str(target))
     _call("git", "add", f"{target}.dvc", str(target.parent / ".gitignore"))
 
 
 def _call(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = (done.stderr or done.stdout).strip().split("\n")[-1]
-        raise InputError(f"`{' '.join(command)}` failed: {reason}")
+        told = (done.stderr or done.stdout).strip().split("\n")
+        reason = next((line for line in told if line.startswith("ERROR")), told[-1])
+        raise InputError(f"`{' '.join(command)}` failed ({reason}): mend it and run this again")

@@ -195,7 +195,9 @@ def show_results(rows: list[Row], sort: str) -> None:
         sys.stdout.writelines("\t".join(cells) + "\n" for cells in (head, *body))
         return
     table = Table(*head, title="Results, the best first; intervals are those of the evaluation")
-    table.columns[-1].overflow = "fold"
+    for column in table.columns:
+        column.overflow = "fold"
+    table.columns[2].no_wrap = True  # the id, which commands take
     for *cells, changed in body:
         table.add_row(*cells, changed.replace(" ", "\n"))
     Console(highlight=False, markup=False).print(table)
