@@ -19,10 +19,11 @@ def report(
     from pneumonia.params import load_params
     from pneumonia.tracking.revisions import find_mismatch
 
+    origin = describe_result(Path.cwd(), os.environ)
     if wrong := find_mismatch(Path()):
         raise InputError(f"{wrong} is not what the result was made with: run `dvc repro` first")
     facts = gather_facts(ResultPaths(), load_params(params).model_dump(exclude={"tracking"}))
-    write_report(output, facts, describe_result(Path.cwd(), os.environ))
+    write_report(output, facts, origin)
     typer.echo(f"{output} can be handed over: it needs no other file")
 
 
