@@ -20,7 +20,7 @@ from pneumonia.provenance import describe_machine, hash_path, hash_results, read
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    root = tmp_path / "Röntgen 1"  # `dvc config` takes no such path
+    root = tmp_path / "Röntgen, #1"  # `dvc config` takes no such path
     root.mkdir()
     project = Project(root)
     project.run("git", "init", "-q", "-b", "main")

@@ -159,8 +159,8 @@ def clone(root: Path, commit: str, folder: Path) -> None:
         if done.returncode:
             reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
             raise InputError(f"cannot clone {root} at {commit}: {reason}; mend that and try again")
-    # `dvc config` takes no path with umlauts
-    place = f"[cache]\n    dir = {cache.stdout.strip()}\n"
+    # `dvc config` takes no path with umlauts; without quotes, a comma or # would end it
+    place = f'[cache]\n    dir = "{cache.stdout.strip()}"\n'
     write_text(folder / ".dvc/config.local", place)
 
 
