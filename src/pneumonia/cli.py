@@ -44,5 +44,6 @@ def predict(
 def app() -> None:
     """The entry point: bad input ends with one sentence and code 2."""
     # dvc, mlflow and python of this environment, also where nobody activated it
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    found = os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), found])
     run(main)
