@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from pneumonia.evaluation.pictures import read_table
+from pneumonia.evaluation.tables import read_table
 from pneumonia.plots.counts import draw_forest
 from pneumonia.plots.style import ORANGE
 from pneumonia.plots.trials import draw_trials

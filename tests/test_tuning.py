@@ -11,9 +11,10 @@ import tensorflow as tf
 from test_training import RECIPE, SMALL, make_part
 
 from pneumonia import tuning
+from pneumonia.allowed import Interval
 from pneumonia.data.store import write_labels
 from pneumonia.errors import InputError
-from pneumonia.params import Interval, ModelParams, Params
+from pneumonia.params import ModelParams, Params
 from pneumonia.tuning_oracle import LOSSES, LOST_AFTER
 from pneumonia.tuning_workers import search
 

@@ -2,23 +2,13 @@
 
 import re
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
+from pneumonia.allowed import Interval, Label, Section, Share, Window, describe_allowed, unwrap
 from pneumonia.errors import InputError
-
-Label = Annotated[int, Field(ge=0, le=1)]
-Window = Annotated[list[float], Field(min_length=2, max_length=2)]
-Share = Annotated[float, Field(ge=0.01, le=0.5)]
-
-
-class Section(BaseModel):
-    """A part of params.yaml: strict types, no unknown keys, immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DataParams(Section):
@@ -115,18 +105,6 @@ class ModelParams(Section):
         return True
 
 
-class Interval(Section):
-    min: float
-    max: float
-    log: bool = False
-
-    @model_validator(mode="after")
-    def check_order(self) -> "Interval":
-        if not self.min < self.max or (self.log and self.min <= 0):
-            raise ValueError("must have min below max, and min above 0 where log is true")
-        return self
-
-
 class TuneParams(Section):
     enabled: bool
     strategy: Literal["random", "bayesian", "hyperband", "grid"]
@@ -148,12 +126,12 @@ class TuneParams(Section):
             known = ", ".join(searched)
             raise ValueError(f"has the unknown key space.{min(unknown)}; allowed: {known}")
         for name, values in self.space.items():
-            kind, metadata = _find_type(["model", name])
-            if isinstance(values, Interval) and kind is not float:
+            field = ModelParams.model_fields[name]
+            if isinstance(values, Interval) and field.annotation is not float:
                 raise ValueError(f"has min and max in space.{name}, but it must be a list")
             tried = [values.min, values.max] if isinstance(values, Interval) else values
             if refused := [value for value in tried if not ModelParams.allows(name, value)]:
-                allowed = describe_allowed(kind, metadata)
+                allowed = describe_allowed(field.annotation, field.metadata)
                 raise ValueError(f"has {refused[0]!r} in space.{name}, but it must be {allowed}")
         return self
 
@@ -295,49 +273,7 @@ def _find_type(location: list[str]) -> tuple[Any, list[Any]]:
         if fields:
             kind, metadata = fields[part].annotation, list(fields[part].metadata)
         elif get_origin(kind) is dict:
-            kind, metadata = _unwrap(get_args(kind)[1])
+            kind, metadata = unwrap(get_args(kind)[1])
         elif get_origin(kind) is list and part.isdigit():
-            kind, metadata = _unwrap(get_args(kind)[0])
+            kind, metadata = unwrap(get_args(kind)[0])
     return kind, metadata
-
-
-def _unwrap(kind: Any) -> tuple[Any, list[Any]]:
-    """An Annotated type as type and constraints."""
-    if get_origin(kind) is not Annotated:
-        return kind, []
-    inner, *extras = get_args(kind)
-    return inner, [item for extra in extras for item in getattr(extra, "metadata", [extra])]
-
-
-def describe_allowed(kind: Any, metadata: list[Any]) -> str:
-    """What a type with constraints accepts, in words: type, choices and range."""
-    options = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
-    if type(None) in options:
-        inner = next(option for option in options if option is not type(None))
-        return describe_allowed(*_unwrap(inner)) + " or null"
-    if Interval in options:
-        return "a list of numbers, or min, max and log"
-    if options and all(get_origin(option) for option in options):
-        return " or ".join(describe_allowed(option, []) for option in options)
-    if kind == get_args(Window)[0]:
-        return "a list [centre, width] of two numbers"
-    if get_origin(kind) is list:
-        return "a list, each " + describe_allowed(*_unwrap(get_args(kind)[0]))
-    if get_origin(kind) is Literal:
-        return "one of " + ", ".join(map(str, get_args(kind)))
-    if kind is bool:
-        return "true or false"
-    if kind in (int, float):
-        words = {int: "a whole number", float: "a number"}[kind]
-        return words + _describe_range(metadata)
-    if kind is str:
-        patterns = [item.pattern for item in metadata if getattr(item, "pattern", None)]
-        return f"text matching {patterns[0]}" if patterns else "text"
-    return "keys with values, as in the commented params.yaml"
-
-
-def _describe_range(metadata: list[Any]) -> str:
-    bounds = {name: getattr(m, name) for m in metadata for name in ("ge", "le") if hasattr(m, name)}
-    if len(bounds) < 2:
-        return ""
-    return f" from {bounds['ge']} to {bounds['le']}"

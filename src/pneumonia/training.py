@@ -258,12 +258,13 @@ def summarise(history: pd.DataFrame, parameters: int) -> dict[str, Any]:
 
     Raises InputError where the training came to nothing.
     """
-    if not np.isfinite(list(last_figures(history).values())).all():
+    last = last_figures(history)
+    if not np.isfinite(list(last.values())).all():
         raise InputError(
             "the validation loss is not finite after the last epoch: train again with a lower "
             "model.learning_rate"
         )
-    figures = {f"val_{name}": value for name, value in last_figures(history).items()}
+    figures = {f"val_{name}": value for name, value in last.items()}
     return {"epochs": int(history["epoch"].max()), **figures, "parameters": parameters}
 
 

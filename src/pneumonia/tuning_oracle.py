@@ -15,9 +15,10 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial
 
+from pneumonia.allowed import Interval
 from pneumonia.errors import InputError
 from pneumonia.files import write_text
-from pneumonia.params import Interval, ModelParams, TuneParams
+from pneumonia.params import ModelParams, TuneParams
 from pneumonia.processes import is_gone
 
 Space = dict[str, list[int | float | str] | Interval]

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from pneumonia.data.store import load_part
-from pneumonia.evaluation.facts import ResultPaths, list_misses, read_table
+from pneumonia.evaluation.facts import ResultPaths, list_misses
+from pneumonia.evaluation.tables import read_table
 from pneumonia.files import read_json
 from pneumonia.plots.heat import draw_rows
 from pneumonia.plots.style import open_figure

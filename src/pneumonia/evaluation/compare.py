@@ -1,8 +1,9 @@
 """Two models on the same test images: is one better, or is it chance?"""
 
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pneumonia.errors import InputError
 from pneumonia.evaluation import metrics
 from pneumonia.evaluation.delong import compare_aucs
 from pneumonia.evaluation.intervals import Resampling, resample
+from pneumonia.evaluation.tables import read_table
 
 PREDICTIONS, FIGURES = Path("plots/predictions.csv"), Path("metrics/evaluate.json")
 BY_SCORE = ("auc", "average_precision", "brier", "loss", "ece")
@@ -25,30 +27,29 @@ def load_predictions(name: str, experiment: str, environ: Mapping[str, str]) -> 
 
     Raises InputError where the name means nothing or the result has no predictions.
     """
-    files = {path: _read(name, path, experiment, environ) for path in (PREDICTIONS, FIGURES)}
-    content = files[PREDICTIONS]
+    read = _find_reader(name, experiment, environ)
+    content = read(PREDICTIONS)
     if content is None:
         raise InputError(f"{name} has no {PREDICTIONS}: run `dvc repro` there and commit it")
-    texts = {"path": str, "group": str}
-    # for numbers alone: a patient may be called NA
-    missing = {name: ["", "nan"] for name in ("raw", "p", "predicted")}
-    table = pd.read_csv(io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=missing)
+    table = read_table(BytesIO(content))
     if "predicted" not in table:  # of a version that left the threshold to the figures
-        threshold = json.loads(files[FIGURES] or b"{}").get("threshold", 0.5)
+        threshold = json.loads(read(FIGURES) or b"{}").get("threshold", 0.5)
         table["predicted"] = (table["p"] >= threshold).astype(int)
     return table
 
 
-def _read(name: str, path: Path, experiment: str, environ: Mapping[str, str]) -> bytes | None:
+def _find_reader(
+    name: str, experiment: str, environ: Mapping[str, str]
+) -> Callable[[Path], bytes | None]:
+    """What gives the files of a result by their paths, None for one that it lacks."""
     if name == revisions.WORKSPACE:
-        return path.read_bytes() if path.is_file() else None
-    commit = revisions.find_commit(name)
-    if commit:
-        return revisions.read_tracked(commit, path)
+        return lambda path: path.read_bytes() if path.is_file() else None
+    if commit := revisions.find_commit(name):
+        return partial(revisions.read_tracked, commit)
     from pneumonia.tracking_results import download, find_run
 
     if run_id := find_run(name, experiment, environ):
-        return download(run_id, path)
+        return partial(download, run_id)
     raise InputError(
         f"{name} is no Git revision, no DVC experiment and no MLflow run: see `pneumonia runs`"
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from pneumonia.errors import InputError
+from pneumonia.evaluation.tables import read_table
 from pneumonia.files import hash_file, read_json
 
 HEADLINE = {
@@ -92,8 +93,8 @@ def gather_facts(paths: ResultPaths, params: dict[str, Any]) -> Facts:
         hyperparameters=read_json(paths.models / "hyperparameters.json"),
         params=params,
         pictures={path.stem: embed(path) for path in sorted(paths.plots.glob("*.png"))},
-        subgroups=read_table(paths.plots / "subgroups.csv"),
-        predictions=read_table(paths.plots / "predictions.csv"),
+        subgroups=_read_if_there(paths.plots / "subgroups.csv"),
+        predictions=_read_if_there(paths.plots / "predictions.csv"),
         hashes=hashes,
     )
 
@@ -109,18 +110,14 @@ def gather_external(metrics: Path, plots: Path, params: dict[str, Any]) -> Facts
         hyperparameters={},
         params=params,
         pictures={path.stem: embed(path) for path in sorted(plots.glob("*.png"))},
-        subgroups=read_table(plots / "subgroups.csv"),
-        predictions=read_table(plots / "predictions.csv"),
+        subgroups=_read_if_there(plots / "subgroups.csv"),
+        predictions=_read_if_there(plots / "predictions.csv"),
         hashes={"models/model.keras": figures["model_sha256"]},
     )
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A table of plots/, empty text where nothing is said; empty where there is no such file."""
-    text = {"path": str, "group": str, "by": str, "note": str}
-    if not path.exists():
-        return pd.DataFrame()
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"p": ["", "nan"]})
+def _read_if_there(path: Path) -> pd.DataFrame:
+    return read_table(path) if path.exists() else pd.DataFrame()
 
 
 def embed(path: Path) -> str:

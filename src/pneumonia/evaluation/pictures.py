@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pneumonia.evaluation.tables import read_table
 from pneumonia.plots import counts, curves, trials
 from pneumonia.plots.style import open_figure, say_nothing
 
@@ -50,12 +51,6 @@ def draw_pictures(folder: Path, figures: Figures) -> None:
                 say_nothing(figure.subplots(), name.replace("_", " "), NO_ROWS)
             else:
                 draw(Sheet(figure, rows, figures, folder))
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A table of `plots/`; groups are texts, also where one is called NA."""
-    missing = ["", "nan"]
-    return pd.read_csv(path, dtype={"group": str}, keep_default_na=False, na_values=missing)
 
 
 def draw_search(table: Path, objective: str, picture: Path) -> None:

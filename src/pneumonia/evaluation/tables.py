@@ -1,5 +1,6 @@
 """The curves of one set of scores as tables, each with its interval; empty where there is none."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ GRID = np.linspace(0, 1, 101)
 ODDS = np.arange(1, 100) / 100
 BAND_DRAWS = 500
 BINS = 10
+TEXTS = ("path", "group", "by", "note")
 
 
 def write_tables(
@@ -30,6 +32,16 @@ def write_tables(
     tables = [tabulate_calibration(scores, name, p, how.confidence) for name, p in both.items()]
     write_csv(folder / "calibration.csv", pd.concat(tables))
     write_csv(folder / "decision_curve.csv", tabulate_benefit(scores, how))
+
+
+def read_table(source: Path | BytesIO) -> pd.DataFrame:
+    """A table of `plots/`: texts as they stand, also a patient or group that is called NA.
+
+    An empty cell is '' among texts, NaN elsewhere.
+    """
+    texts = dict.fromkeys(TEXTS, str)
+    table = pd.read_csv(source, dtype=texts, keep_default_na=False, na_values=[""])
+    return table.fillna({name: "" for name in TEXTS if name in table})
 
 
 def list_predictions(scores: Scores, paths: np.ndarray, threshold: float) -> pd.DataFrame:
