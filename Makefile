@@ -2,7 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 # containers often set it; without bytecode every stage compiles what it imports anew, for seconds
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -1,5 +1,8 @@
 """The networks: raw uint8 of any size in, whatever the backbone; weights from elsewhere."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -102,3 +105,25 @@ def test_without_a_network_the_file_to_fetch_is_named(
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # a port where nobody listens
     with pytest.raises(InputError, match="put that file of"):
         build_model(change(backbone="mobilenetv3small", weights="imagenet"), 32, seed=1)
+
+
+def test_the_environment_has_no_say_in_the_arithmetic() -> None:
+    script = """
+from pathlib import Path
+import numpy as np
+from pneumonia.model import build_model
+from pneumonia.params import load_params
+model = build_model(load_params(Path("params.yaml")).model, image_size=32, seed=1)
+images = np.random.default_rng(0).integers(0, 256, (2, 40, 40), "u1")
+print(model(images).numpy().tobytes().hex())
+"""
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            env=os.environ | {"TF_ENABLE_ONEDNN_OPTS": choice}, stdout=subprocess.PIPE, text=True,
+        )
+        for choice in "01"
+    ]  # fmt: skip
+    first, second = (run.communicate()[0] for run in runs)
+    assert first == second
+    assert len(first.strip()) == 2 * 4 * 2  # two float32 in hexadecimal digits

@@ -36,7 +36,7 @@ def keep_freed_memory() -> None:
     """Let glibc keep memory that is freed for the next one who asks, rather than give it back.
 
     TensorFlow takes and frees each batch's buffers anew. Given back to the system every time, they
-    cost more than the arithmetic on a machine where page faults are dear (`bench_memory.py`).
+    cost more than the arithmetic on a machine where page faults are dear (`bench_training.py`).
     Other C libraries are left as they are.
     """
     libc = ctypes.CDLL(None)
