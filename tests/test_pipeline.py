@@ -292,6 +292,8 @@ def test_predict_gives_probability_and_label(project: Project) -> None:
     assert all(row["label"] == (row["probability"] >= threshold) for row in rows)
     table = project.call("predict", "--csv", paths[0]).out
     assert table.splitlines()[0] == "file,probability,label,name,atypical"
+    said = project.call("predict", "--csv", "--json", paths[0], code=2).err
+    assert said == "error: --json and --csv cannot both be had: choose one\n"
     marked = project.root / "scan[left].png"
     shutil.copyfile(images[0], marked)
     assert marked.name in project.call("predict", marked.name).out
@@ -387,3 +389,10 @@ def test_import_refuses_and_keeps_what_is_there(project: Project, make_images) -
     assert sorted((project.root / "data/raw/other").rglob("*.png")) == before
     project.call("data", "import", "other", str(source), "--replace")
     assert len(list((project.root / "data/raw/other").rglob("*.png"))) == len(before) - 1
+    shutil.rmtree(project.root / "data/raw/other")  # as in a clone before `dvc pull`
+    tracked = project.read("data/raw/other.dvc")
+    said = project.call("data", "import", "other", str(source), code=2).err
+    assert "data/raw/other.dvc is tracked, but its images are not here" in said
+    assert project.read("data/raw/other.dvc") == tracked
+    project.call("data", "import", "other", str(source), "--replace")
+    assert project.read("data/raw/other.dvc") == tracked

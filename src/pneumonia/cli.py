@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pneumonia import cli_data, cli_evaluate, cli_pages, cli_reproduce, cli_runs, cli_tune
-from pneumonia.errors import run
+from pneumonia.errors import InputError, run
 
 main = typer.Typer(
     help="Classify chest images: 0 = no pneumonia, 1 = pneumonia.",
@@ -38,6 +38,8 @@ def predict(
     """Probability of pneumonia, and the label at the threshold chosen on validation images."""
     from pneumonia.prediction import predict_files, show_predictions
 
+    if as_json and as_csv:
+        raise InputError("--json and --csv cannot both be had: choose one")
     show_predictions(predict_files(images, models), "json" if as_json else "csv" if as_csv else "")
 
 

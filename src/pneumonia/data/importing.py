@@ -24,7 +24,7 @@ def import_data(name: str, path: Path, raw: Path, *, link: bool, replace: bool) 
     """Copy (or hard-link) a folder, CSV, .npz, zip or tar to `raw`/`name`; returns a summary.
 
     Repeating it changes nothing. Raises InputError where `path` is no data set, or a set of
-    that name with other files is there and `replace` is false.
+    that name with other files is there, or tracked without being there, and `replace` is false.
     """
     summary = place_data(name, path, raw, link=link, replace=replace)
     track_with_dvc(raw / name)
@@ -53,6 +53,11 @@ def place_data(name: str, path: Path, raw: Path, *, link: bool, replace: bool) -
                 raise InputError(
                     f"{target} holds other files: choose another name or pass --replace"
                 )
+        elif (tracked := target.with_name(f"{name}.dvc")).exists() and not replace:
+            raise InputError(
+                f"{tracked} is tracked, but its images are not here: run `dvc pull`, or choose "
+                "another name or pass --replace"
+            )
         own = scratch in root.parents
         bring = os.replace if own else os.link if link else shutil.copyfile
         copy_files(files, scratch / "new", bring)
