@@ -29,7 +29,7 @@ def load_changed(folder: Path, old: str, new: str) -> str:
         ("epochs: 16", "epochs: twelve", ["train.epochs is 'twelve'", "whole number"]),
         ("seed: 1 ", "seed: -1 ", ["seed is -1", "from 0 to 4294967295"]),
         ("strategy: random", "strategy: evolve", ["tune.strategy is 'evolve'", "hyperband"]),
-        ("keep_aspect: false", "keep_aspect: 3", ["data.keep_aspect is 3", "true or false"]),
+        ("keep_aspect: true", "keep_aspect: 3", ["data.keep_aspect is 3", "true or false"]),
         ("ct_window: null", "ct_window: [40]", ["data.ct_window is [40]", "[centre, width]"]),
         ("ct_window: null", "ct_window: [40, 0]", ["data has a ct_window without a width"]),
         ("frames: first", "frames: last", ["data.frames is 'last'", "first, middle, all"]),
