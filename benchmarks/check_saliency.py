@@ -17,11 +17,13 @@ from pneumonia.data.store import load_manifest, load_part, part_rows
 from pneumonia.errors import InputError, run
 from pneumonia.files import read_json
 from pneumonia.model import build_model, load_model
-from pneumonia.params import ModelParams
+from pneumonia.params import ModelParams, load_params
 from pneumonia.saliency import map_heat, measure_heat
 
 
-def load_lesions(split: Path, part: str, samples: list[Sample]) -> tuple[np.ndarray, np.ndarray]:
+def load_lesions(
+    split: Path, part: str, samples: list[Sample], keep_aspect: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 and lesions bool, both (N, H, W), of a part's images with pneumonia.
 
     Raises InputError where the simulated images are not those of the part.
@@ -32,10 +34,12 @@ def load_lesions(split: Path, part: str, samples: list[Sample]) -> tuple[np.ndar
     if not set(rows["path"]) <= set(known):
         raise InputError(f"{split} does not hold the phantom of this seed: run `dvc repro`")
     size, own = stored.shape[1], [known[path] for path in rows["path"]]
-    made = np.stack([fit_square(sample.image, size, keep_aspect=True) for sample in own])
+    made = np.stack([fit_square(sample.image, size, keep_aspect=keep_aspect) for sample in own])
     if not np.array_equal(made, stored):
         raise InputError(f"{split} does not hold the phantom of this seed: run `dvc repro`")
-    masks = [fit_square(np.uint8(255) * one.mask, size, keep_aspect=True) > 127 for one in own]
+    masks = [
+        fit_square(np.uint8(255) * one.mask, size, keep_aspect=keep_aspect) > 127 for one in own
+    ]
     sick = rows["label"].to_numpy() == 1
     return stored[sick], np.stack(masks)[sick]
 
@@ -48,8 +52,9 @@ def main(
 ) -> None:
     """Print heat share, the lesions' share of the area, their ratio and the pointing game."""
     samples = list(simulate_samples(images, seed))
-    test, lesions = load_lesions(split, "test", samples)
-    _, known = load_lesions(split, "train", samples)
+    keep_aspect = load_params(Path("params.yaml")).data.keep_aspect
+    test, lesions = load_lesions(split, "test", samples, keep_aspect)
+    _, known = load_lesions(split, "train", samples, keep_aspect)
     best = ModelParams(**read_json(models / "hyperparameters.json"))
     heats = {
         "trained model": map_heat(load_model(models / "model.keras"), test),

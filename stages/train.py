@@ -39,6 +39,7 @@ def main(
             settings.train,
             seed=settings.seed,
             work=work,
+            keep_aspect=settings.data.keep_aspect,
             report=tracked.log_history,
         )
         save_model(model, models / "model.keras")

@@ -20,14 +20,13 @@ SMALL = {
     "copies: 8": "copies: 2",
     "min_images: 8192": "min_images: 0",
     "members: 3 ": "members: 2 ",
-    "width: 24 ": "width: 4 ",
+    "width: 16 ": "width: 4 ",
     "depth: 3 ": "depth: 1 ",
     "width: [8, 16, 24]": "width: [4, 6]",
-    "depth: [3, 4]": "depth: [1, 2]",
     "max_trials: 5": "max_trials: 2",
     "epochs: 4 ": "epochs: 1 ",
     "epochs: 16 ": "epochs: 2 ",
-    "epoch_images: 1024": "epoch_images: 128",
+    "epoch_images: 2048": "epoch_images: 128",
     "bootstrap_draws: 2000": "bootstrap_draws: 200",
 }
 

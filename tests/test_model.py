@@ -107,6 +107,14 @@ def test_without_a_network_the_file_to_fetch_is_named(
         build_model(change(backbone="mobilenetv3small", weights="imagenet"), 32, seed=1)
 
 
+@pytest.mark.parametrize("keep_aspect", [False, True])
+def test_images_of_any_aspect_are_squeezed_or_padded(keep_aspect: bool) -> None:
+    model = build_model(SMALL, 32, seed=1, keep_aspect=keep_aspect)
+    rows = np.random.default_rng(0).integers(0, 256, (1, 32, 1), "u1")
+    square, wide = np.tile(rows, 32), np.tile(rows, 64)  # bands, whatever their width
+    assert np.allclose(model(square), model(wide), atol=1e-5) == (not keep_aspect)
+
+
 def test_the_environment_has_no_say_in_the_arithmetic() -> None:
     script = """
 from pathlib import Path

@@ -21,14 +21,16 @@ NOISE_VARIANCE = 25.0  # grey values squared: what varies less than this is flat
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> keras.Model:
+def build_model(
+    hyperparameters: ModelParams, image_size: int, seed: int, *, keep_aspect: bool = False
+) -> keras.Model:
     """A network with its preprocessing inside, initialised from `seed`.
 
     Takes uint8 images (N, any height, any width), gives float32 P(pneumonia) (N, 1). Images are
-    padded to a square, resized to `image_size` and normalised, so that exposure, contrast and
-    borders carry over little. The probability is the mean of the members' (Lakshminarayanan et al.,
-    arXiv 1612.01474), whose logits (N, members) are the output of the layer `logits`. Raises
-    InputError where `weights` cannot be had.
+    squeezed (with `keep_aspect`: padded) to a square of `image_size` and normalised, so that
+    exposure, contrast and borders carry over little. The probability is the mean of the members'
+    (Lakshminarayanan et al., arXiv 1612.01474), whose logits (N, members) are the output of the
+    layer `logits`. Raises InputError where `weights` cannot be had.
     """
     keep_freed_memory()
     keras.utils.clear_session()  # layer names start anew, so that the saved bytes are the same
@@ -36,7 +38,7 @@ def build_model(hyperparameters: ModelParams, image_size: int, seed: int) -> ker
     images = keras.Input((None, None), dtype="uint8", name="images")
     x = keras.ops.expand_dims(keras.ops.cast(images, "float32"), -1)
     x = keras.layers.Resizing(
-        image_size, image_size, pad_to_aspect_ratio=True, antialias=True, name="resize"
+        image_size, image_size, pad_to_aspect_ratio=keep_aspect, antialias=True, name="resize"
     )(x)
     x = _normalise(x, hyperparameters.normalisation, window=image_size // 4 | 1)
     x = _build_members(x, hyperparameters)

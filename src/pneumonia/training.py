@@ -216,13 +216,14 @@ def train_model(
     *,
     seed: int,
     work: Path,
+    keep_aspect: bool = False,
     report: Report = lambda _history: None,
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train from scratch, or from the last epoch found in `work`; gives the last epoch's model.
 
     `report` gets the history after each epoch. It has two rows an epoch (see `read_history`).
     """
-    model = build_model(hyperparameters, image_size, seed)
+    model = build_model(hyperparameters, image_size, seed, keep_aspect=keep_aspect)
     data = EpochCopies(train, settings, seed, hyperparameters.members)
     learner = open_logits(model)
     compile_model(learner, hyperparameters, settings, steps=settings.epochs * len(data))

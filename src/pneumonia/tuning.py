@@ -128,6 +128,7 @@ def run_trial(
             settings.train.model_copy(update={"epochs": epochs}),
             seed=settings.seed,
             work=folder,
+            keep_aspect=settings.data.keep_aspect,
             report=report,
         )
         report(history)  # what an interrupted worker may not have told
