@@ -229,6 +229,9 @@ def test_another_data_set_is_measured_at_the_same_threshold(project: Project, ma
     assert run.data.tags["trained_on"] == "phantom"
     assert len(run.data.tags["model_run"]) == 32
     assert run.data.metrics["external_auc"] == pytest.approx(figures["auc"])
+    told = json.loads(project.call("runs", "--json").out)
+    (row,) = [row for row in told if row["run_id"] == run.info.run_id]
+    assert row["metrics"]["auc"]["value"] == pytest.approx(figures["auc"])
     said = project.call("evaluate", "--data", "nowhere", code=2)
     assert "nowhere is no data set in data/raw (" in said.err
     said = project.call("evaluate", "--data", "phantom", "--model", "nothing", code=2)
@@ -334,6 +337,20 @@ def test_predict_refuses_a_decision_made_for_another_model(project: Project) -> 
     finally:
         model.write_bytes(before)
     assert "decision.json was made for another model than models/model.keras: run" in said
+    decision = project.root / "models/decision.json"
+    whole = decision.read_text()
+    decision.unlink()
+    decision.write_text('{"rule": "youden"}')
+    try:
+        said = project.call("predict", str(image), code=2).err
+    finally:
+        decision.write_text(whole)
+    assert "models/decision.json has no threshold: delete it and run `dvc repro`" in said
+
+
+def test_a_worker_is_told_the_port_of_its_chief(project: Project) -> None:
+    said = project.call("tune-worker", "--chief", "there", code=2).err
+    assert "--chief is 'there': give HOST:PORT" in said
 
 
 def test_predict_refuses_what_is_no_image(project: Project) -> None:

@@ -1,6 +1,7 @@
 """`pneumonia tune-worker`: another machine, or another process, helps with a search."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +19,12 @@ def tune_worker(
     chief_process: Annotated[int, typer.Option(hidden=True)] = 0,
 ) -> None:
     """Do trials for the chief of a search (`dvc repro` with tune.listen) until there are none."""
+    from pneumonia.errors import InputError
     from pneumonia.files import find_root
     from pneumonia.params import load_params
 
+    if not re.fullmatch(r"[^:\s]+:\d+", chief):
+        raise InputError(f"--chief is {chief!r}: give HOST:PORT, as tune.listen of the chief says")
     settings = load_params(params)
     from pneumonia.tuning_workers import end_with, join
 

@@ -58,9 +58,12 @@ def read_decision(path: Path) -> dict[str, Any]:
     """What models/decision.json says; one of the first version is brought up to date.
 
     Raises InputError where it was made for another model than the `model.keras` beside it: after an
-    interruption, or a copy of one file alone, its threshold would mean nothing.
+    interruption, or a copy of one file alone, its threshold would mean nothing. Likewise where
+    somebody edited the threshold away.
     """
     decision, model = read_json(path), path.with_name("model.keras")
+    if not isinstance(decision, dict) or not {"rule", "threshold"} <= decision.keys():
+        raise InputError(f"{path} has no threshold: delete it and run `dvc repro`")
     made_for = decision.get("model_sha256")
     if made_for and model.exists() and made_for != hash_file(model):
         raise InputError(

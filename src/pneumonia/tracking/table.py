@@ -14,6 +14,7 @@ from pneumonia.tracking.result import EVALUATION_TAG, EXPERIMENT_TAG, SOURCE_TAG
 from pneumonia.tracking.store import connect
 
 KEY_METRICS = ("auc", "sensitivity", "specificity")
+MEASURED = ("test_", "external_")  # a run has either: on its test part, on another data set
 LOW_IS_GOOD = ("brier", "ece", "loss")
 TOLD_ELSEWHERE = ("tracking.", "data.classes.")  # parameters that change no figure
 Row = dict[str, Any]
@@ -86,7 +87,11 @@ def describe_run(run: Any, holders: Mapping[Key, list[Holder]]) -> Row:
         "back": best.way_back if best else None,
         "folds": None,
         "metrics": pair_intervals(
-            {k.removeprefix("test_"): v for k, v in run.data.metrics.items() if k[:5] == "test_"}
+            {
+                name.partition("_")[2]: value
+                for name, value in run.data.metrics.items()
+                if name.startswith(MEASURED)
+            }
         ),
         "parameters": dict(run.data.params),
     }
