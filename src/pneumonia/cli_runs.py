@@ -14,9 +14,7 @@ ParamsFile = Annotated[Path, typer.Option(help="The project's parameters.")]
 
 @app.command()
 def runs(
-    sort: Annotated[str, typer.Option(help="Metric of the test part; the best comes first.")] = (
-        "auc"
-    ),
+    sort: Annotated[str, typer.Option(help="Metric of the images tested; best first.")] = "auc",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:

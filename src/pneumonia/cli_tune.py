@@ -1,7 +1,6 @@
 """`pneumonia tune-worker`: another machine, or another process, helps with a search."""
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -19,13 +18,19 @@ def tune_worker(
     chief_process: Annotated[int, typer.Option(hidden=True)] = 0,
 ) -> None:
     """Do trials for the chief of a search (`dvc repro` with tune.listen) until there are none."""
+    from pydantic import ValidationError
+
     from pneumonia.errors import InputError
     from pneumonia.files import find_root
-    from pneumonia.params import load_params
+    from pneumonia.params import TuneParams, load_params
 
-    if not re.fullmatch(r"[^:\s]+:\d+", chief):
-        raise InputError(f"--chief is {chief!r}: give HOST:PORT, as tune.listen of the chief says")
     settings = load_params(params)
+    try:
+        TuneParams.model_validate(settings.tune.model_dump() | {"listen": chief})
+    except ValidationError:
+        raise InputError(
+            f"--chief is {chief!r}: give HOST:PORT, as tune.listen of the chief says"
+        ) from None
     from pneumonia.tuning_workers import end_with, join
 
     if chief_process:
