@@ -345,7 +345,7 @@ def test_predict_refuses_a_decision_without_threshold(project: Project) -> None:
     image = next((project.root / "data/raw/phantom/NORMAL").iterdir())
     with replaced(project.root / "models/decision.json", '{"rule": "youden"}'):
         said = project.call("predict", str(image), code=2).err
-    assert "models/decision.json has no threshold: delete it and run `dvc repro`" in said
+    assert "models/decision.json lacks calibration, threshold, thresholds: delete" in said
 
 
 def test_a_worker_is_told_the_port_of_its_chief(project: Project) -> None:

@@ -106,3 +106,8 @@ def test_a_store_that_cannot_be_used_is_one_sentence(
     (tmp_path / "50%").mkdir()
     with pytest.raises(InputError, match=r"50% has \? or % in its name"):
         connect("pneumonia", {"DVC_ROOT": str(tmp_path / "50%")})
+    elsewhere = {
+        "DVC_ROOT": str(tmp_path / "50%"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/a.db",
+    }
+    assert connect("pneumonia", elsewhere) == connect("pneumonia", elsewhere)

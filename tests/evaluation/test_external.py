@@ -1,6 +1,5 @@
 """Another data set is found, decoded for the model, and rid of what the model has seen."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 from pneumonia.data.decode import decode_file
 from pneumonia.data.store import Part
 from pneumonia.errors import InputError
-from pneumonia.evaluation.decision import read_decision
 from pneumonia.evaluation.external import (
     SEEN,
     check_name,
@@ -90,14 +88,6 @@ def test_a_model_that_is_not_there_is_named(
         Path("models", name).write_text("{}")
     with open_model("workspace") as folder:
         assert sorted(path.name for path in folder.iterdir()) == names
-
-
-def test_a_decision_of_the_first_version_still_counts(tmp_path: Path) -> None:
-    path = tmp_path / "decision.json"
-    path.write_text(json.dumps({"temperature": 2.0, "threshold": 0.4, "rule": "youden"}))
-    decision = read_decision(path)
-    assert decision["calibration"] == {"method": "temperature", "temperature": 2.0}
-    assert decision["thresholds"] == {"youden": 0.4}
 
 
 def test_drift_without_a_reference_is_unknown(tmp_path: Path) -> None:

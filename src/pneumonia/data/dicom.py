@@ -101,6 +101,8 @@ def read_frame(
         _bound_deflated(path)
         with path.open("rb") as file:
             dataset = pydicom.dcmread(file, stop_before_pixels=True)
+            if "Rows" not in dataset or "Columns" not in dataset:
+                raise DecodeError("a DICOM file without a picture: a report, plan or index")
             with bound_pixels(int(dataset.Columns), int(dataset.Rows), max_pixels):
                 pixels = _read_pixels(file, dataset, frame)
                 return _show(pixels, dataset, frame, window)

@@ -14,6 +14,8 @@ from pneumonia.files import hash_file, read_json
 from pneumonia.params import EvaluateParams
 from pneumonia.shift import add_shifted
 
+NEEDED = {"calibration", "rule", "threshold", "thresholds"}
+
 
 def decide(
     predict: Callable[[np.ndarray], np.ndarray], val: Part, settings: EvaluateParams, seed: int
@@ -55,25 +57,23 @@ def _require_usable(labels: np.ndarray, scores: np.ndarray) -> None:
 
 
 def read_decision(path: Path) -> dict[str, Any]:
-    """What models/decision.json says; one of the first version is brought up to date.
+    """What models/decision.json says.
 
     Raises InputError where it was made for another model than the `model.keras` beside it: after an
     interruption, or a copy of one file alone, its threshold would mean nothing. Likewise where
-    somebody edited the threshold away.
+    somebody edited something away, or it is of an early version.
     """
     decision, model = read_json(path), path.with_name("model.keras")
-    if not isinstance(decision, dict) or not {"rule", "threshold"} <= decision.keys():
-        raise InputError(f"{path} has no threshold: delete it and run `dvc repro`")
+    if missing := NEEDED.difference(decision if isinstance(decision, dict) else ()):
+        names = ", ".join(sorted(missing))
+        raise InputError(f"{path} lacks {names}: delete it and run `dvc repro`")
     made_for = decision.get("model_sha256")
     if made_for and model.exists() and made_for != hash_file(model):
         raise InputError(
             f"{path} was made for another model than {model}: run `dvc repro`, or `dvc checkout` "
             "for the committed ones"
         )
-    if "calibration" not in decision:
-        temperature = {"method": "temperature", "temperature": decision["temperature"]}
-        decision |= {"calibration": temperature}
-    return {"thresholds": {decision["rule"]: decision["threshold"]}} | decision
+    return decision
 
 
 def choose_thresholds(

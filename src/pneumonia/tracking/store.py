@@ -30,10 +30,10 @@ def connect(experiment: str, environ: Mapping[str, str]) -> str:
     from sqlalchemy.exc import SQLAlchemyError
 
     root = find_root(environ)
-    if set("?%") & set(str(root)):
-        raise InputError(f"{root} has ? or % in its name, which MLflow cannot take: rename it")
     own = f"sqlite:///{root / 'mlflow.db'}"
     uri = take_credentials(environ.get("MLFLOW_TRACKING_URI", ""), os.environ) or own
+    if uri == own and set("?%") & set(str(root)):
+        raise InputError(f"{root} has ? or % in its name, which MLflow cannot take: rename it")
     mlflow.set_tracking_uri(uri)  # which also sets the variable: another call finds it there
     cache = root / ".cache"
     cache.mkdir(exist_ok=True)
