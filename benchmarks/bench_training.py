@@ -28,9 +28,10 @@ def measure(way: str) -> dict[str, float]:
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
     from pneumonia import model
+    from pneumonia.batches import EpochCopies
     from pneumonia.data.store import Part
     from pneumonia.params import load_params
-    from pneumonia.training import EpochCopies, compile_model, open_logits
+    from pneumonia.training import compile_model, open_logits
 
     if way == "memory given back":
         model.keep_freed_memory = lambda: None

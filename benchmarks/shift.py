@@ -27,14 +27,15 @@ import pandas as pd
 import typer
 from ruamel.yaml import YAML
 
-from pneumonia.augment import augment_part
+from pneumonia.augment import augment_parts
+from pneumonia.crossfit import Crossed, find_unseen
 from pneumonia.data.store import Part, load_copies, load_manifest, load_part, part_rows
 from pneumonia.errors import run
 from pneumonia.evaluation import metrics
 from pneumonia.evaluation.calibration import apply_calibration
 from pneumonia.evaluation.decision import fix_decision
 from pneumonia.evaluation.intervals import draw_weights
-from pneumonia.evaluation.predictor import predict_images
+from pneumonia.evaluation.predictor import open_members, predict_images, predict_unseen
 from pneumonia.files import atomic, hash_work, read_json, write_json
 from pneumonia.model import load_model, save_model
 from pneumonia.params import Params, load_params
@@ -91,6 +92,14 @@ class Study:
         sections = self.settings.model_dump(include={"seed", "data", "augment", "model", "train"})
         return hash_work([self.data / "manifest.csv"], sections, self.left, self.fold)
 
+    @property
+    def unseen(self) -> np.ndarray:
+        """See `find_unseen`."""
+        rows = part_rows(load_manifest(self.data / "manifest.csv"), "val")
+        rows = rows[~rows["path"].str.contains(self.left)] if self.left else rows
+        members, enabled = self.settings.model.members, self.settings.train.cross_fit
+        return find_unseen(rows, members, enabled=enabled)
+
     @cached_property
     def parts(self) -> tuple[Part, Part, Part, np.ndarray]:
         """Training, validation and held-out images, and the patients of the last, str (N,)."""
@@ -118,12 +127,13 @@ def train_seed(study: Study, seed: int, folder: Path) -> None:
     settings, (train, val, _, _) = study.settings, study.parts
     with tempfile.TemporaryDirectory() as scratch:
         augmented = Path(scratch) / "augmented"
-        augment_part(train, augmented, settings.augment, seed)
-        copied = load_copies(augmented)
+        augment_parts(train, val, augmented, settings.augment, seed)
+        copied, unseen = load_copies(augmented), study.unseen
+        crossed = None if unseen.all() else Crossed(load_copies(augmented / "val"), unseen)
         start = perf_counter()
         model, _ = train_model(
             settings.model, settings.data.image_size, copied, val, settings.train,
-            seed=seed, work=Path(scratch) / "work",
+            seed=seed, work=Path(scratch) / "work", crossed=crossed,
         )  # fmt: skip
         seconds = perf_counter() - start
     save_model(model, folder / "model.keras")
@@ -136,7 +146,8 @@ def score_seed(study: Study, seed: int, folder: Path) -> Scores:
     _, val, held, _ = study.parts
     if not path.exists():
         model = load_model(folder / "model.keras")
-        judged = predict_images(model, add_shifted(val, study.settings.seed).images)
+        shown = add_shifted(val, study.settings.seed).images
+        judged = predict_unseen(open_members(model), shown, study.unseen)
         shifted = [predict_images(model, shift_images(held.images, name, seed)) for name in SHIFTS]
         with atomic(path) as partial, partial.open("wb") as file:
             np.savez(file, val=judged, held=np.stack(shifted))

@@ -26,7 +26,8 @@ def main(
 
     data = settings.data.model_dump(include=DECODING)
     folders = Folders(split, models, metrics / "evaluate.json", plots)
-    evaluate(folders, settings.evaluate, data, settings.seed)
+    cross_fit = settings.train.cross_fit
+    evaluate(folders, settings.evaluate, data, settings.seed, cross_fit=cross_fit)
     paths = ResultPaths(metrics, plots, models, split)
     draw_cases(paths, models / "cases.png")
     write_pages(paths, settings.model_dump(exclude={"tracking"}))

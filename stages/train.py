@@ -20,15 +20,18 @@ def main(
     """Write model.keras, the weights and curves of every epoch, and what was reached."""
     settings = load_params(params)
     best = ModelParams(**read_json(models / "hyperparameters.json"))
-    from pneumonia.data.store import load_copies, load_part
+    from pneumonia.crossfit import Crossed, find_unseen
+    from pneumonia.data.store import load_copies, load_manifest, load_part, part_rows
     from pneumonia.model import save_model
     from pneumonia.tracking.result import ResultFiles, describe_source, read_head, track_training
     from pneumonia.training import keep_epochs, summarise, train_model
 
-    key = hash_work([augmented, val, best.start], settings.seed, settings.train, best)
+    key = hash_work([augmented, val, manifest, best.start], settings.seed, settings.train, best)
     work = find_root(os.environ) / ".cache/train" / key
     source = describe_source(os.environ, manifest, settings.data.name, read_head())
     files = ResultFiles(plots=plots)
+    rows = part_rows(load_manifest(manifest), "val")
+    unseen = find_unseen(rows, best.members, enabled=settings.train.cross_fit)
     with own_work(work), track_training(settings.tracking, os.environ, source) as tracked:
         tracked.log_start(settings.model_dump(), files)
         model, history = train_model(
@@ -40,6 +43,7 @@ def main(
             seed=settings.seed,
             work=work,
             keep_aspect=settings.data.keep_aspect,
+            crossed=None if unseen.all() else Crossed(load_copies(augmented / "val"), unseen),
             report=tracked.log_history,
         )
         save_model(model, models / "model.keras")

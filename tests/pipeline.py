@@ -25,8 +25,8 @@ SMALL = {
     "width: [16, 24]": "width: [4, 6]",
     "max_trials: 5": "max_trials: 2",
     "epochs: 4 ": "epochs: 1 ",
-    "epochs: 16 ": "epochs: 2 ",
-    "epoch_images: 2048": "epoch_images: 128",
+    "epochs: 14 ": "epochs: 2 ",
+    "epoch_images: 2560": "epoch_images: 128",
     "bootstrap_draws: 2000": "bootstrap_draws: 200",
 }
 

@@ -208,17 +208,20 @@ def test_nothing_half_written_is_left_behind(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_the_stage_reads_the_training_part_and_writes_the_copies(tmp_path):
-    images = make_images(6)
-    (tmp_path / "train").mkdir()
-    np.save(tmp_path / "train/images.npy", images)
-    np.save(tmp_path / "train/labels.npy", np.arange(6) % 2)
+def test_the_stage_writes_as_many_copies_of_both_parts(tmp_path):
+    for name, count in (("train", 6), ("val", 4)):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "images.npy", make_images(count))
+        np.save(tmp_path / name / "labels.npy", np.arange(count) % 2)
     run_stage(tmp_path).check_returncode()
     rows = np.load(tmp_path / "augmented/images.npy")
-    np.testing.assert_array_equal(rows[:6], images)
-    assert len(rows) % 6 == 0
+    np.testing.assert_array_equal(rows[:6], make_images(6))
+    more = np.load(tmp_path / "augmented/val/images.npy")
+    np.testing.assert_array_equal(more[:4], make_images(4))
+    assert not np.array_equal(more[4:8], rows[6:10])  # other draws
+    assert len(rows) / 6 == len(more) / 4 > 8
     names = sorted(path.name for path in (tmp_path / "augmented").iterdir())
-    assert names == ["images.npy", "labels.npy", "preview.png"]
+    assert names == ["images.npy", "labels.npy", "preview.png", "val"]
 
 
 def test_the_stage_names_a_missing_training_part(tmp_path):
@@ -230,6 +233,7 @@ def test_the_stage_names_a_missing_training_part(tmp_path):
 
 
 def run_stage(folder: Path) -> subprocess.CompletedProcess[str]:
-    options = ["--train", folder / "train", "--output", folder / "augmented"]
+    folders = {"--train": "train", "--val": "val", "--output": "augmented"}
+    options = [word for name, place in folders.items() for word in (name, folder / place)]
     command = [sys.executable, ROOT / "stages/augment.py", *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -9,26 +9,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pneumonia.batches import EpochCopies, weigh_classes
+from pneumonia.crossfit import Crossed
 from pneumonia.data.store import Part
 from pneumonia.errors import InputError
-from pneumonia.evaluation.predictor import predict_epochs, predict_images
+from pneumonia.evaluation.predictor import (
+    open_members,
+    predict_epochs,
+    predict_images,
+    predict_unseen,
+)
 from pneumonia.model import build_model, load_model, save_model
 from pneumonia.params import ModelParams, TrainParams
-from pneumonia.training import (
-    EpochCopies,
-    keep_epochs,
-    open_logits,
-    summarise,
-    train_model,
-    weigh_classes,
-)
+from pneumonia.training import judge_unseen, keep_epochs, open_logits, summarise, train_model
 
 SMALL = ModelParams(
     backbone="cnn", weights="none", normalisation="local", members=2,
     width=4, depth=1, dropout=0.3, learning_rate=0.01, weight_decay=0.01,
 )  # fmt: skip
 RECIPE = TrainParams(
-    epochs=3, epoch_images=1, batch_size=8, class_balance=True, label_smoothing=0.0
+    epochs=3, epoch_images=1, batch_size=8, cross_fit=True, class_balance=True, label_smoothing=0.0
 )
 
 
@@ -133,6 +133,58 @@ def test_an_epoch_of_a_small_set_passes_through_several_copies() -> None:
     assert sorted(seen) == sorted(3 * list(range(40)))
 
 
+def test_an_epoch_reads_the_same_copy_of_the_images_that_members_learn_besides() -> None:
+    part = Part(np.arange(40, dtype="uint8").reshape(40, 1, 1), np.arange(10) % 2, 4)
+    more = Part(np.arange(100, 120, dtype="uint8").reshape(20, 1, 1), np.ones(5, int), 4)
+    unseen = np.arange(5)[:, None] % 2 == np.arange(2)
+    recipe = RECIPE.model_copy(update={"class_balance": False})
+    data = EpochCopies(part, recipe, seed=1, members=2, crossed=Crossed(more, unseen))
+    data.set_epoch(3)
+    batches = [data[batch] for batch in range(len(data))]
+    images = np.concatenate([images.ravel() for images, _, _ in batches])
+    weights = np.concatenate([weights["logits"] for _, _, weights in batches])
+    targets = np.concatenate([targets["logits"] for _, targets, _ in batches])
+    assert sorted(images) == [*range(30, 40), *range(115, 120)]
+    for image, weight, target in zip(images, weights, targets[:, 0, 0], strict=True):
+        assert target == (1 if image >= 100 else image % 2)
+        np.testing.assert_array_equal(weight, ~unseen[image - 115] if image >= 100 else [1, 1])
+
+
+def test_a_member_learns_nothing_from_its_own_share(tmp_path: Path) -> None:
+    """Other labels there change the other member alone."""
+    val = make_part(1)
+    unseen = np.arange(24)[:, None] // 12 == np.arange(2)
+    recipe = RECIPE.model_copy(update={"class_balance": False})
+    logits = []
+    for name, labels in {"own": val.labels, "other": val.labels ^ unseen[:, 0]}.items():
+        crossed = Crossed(Part(make_part(2).images, labels, 2), unseen)
+        model, _ = train_model(
+            SMALL, 16, make_part(2), val, recipe, seed=1, work=tmp_path / name, crossed=crossed
+        )
+        logits.append(open_logits(model).predict_on_batch(val.images)["logits"][:, :, 0])
+    np.testing.assert_array_equal(logits[0][:, 0], logits[1][:, 0])
+    assert np.abs(logits[0][:, 1] - logits[1][:, 1]).max() > 0.01
+
+
+def test_who_has_not_seen_an_image_judges_it(whole: Whole) -> None:
+    model, images = load_model(whole.work / "model.keras"), make_part(1).images
+    members, p = open_members(model), predict_images(model, images)
+    said = members.predict_on_batch(images)
+    unseen = np.arange(24)[:, None] % 2 == np.arange(2)
+    twice = predict_unseen(members, np.concatenate([images, images]), unseen, batch_size=7)
+    np.testing.assert_allclose(twice, np.tile(said[unseen], 2), atol=1e-6)
+    np.testing.assert_allclose(predict_unseen(members, images, ~unseen | unseen), p, atol=1e-6)
+
+
+def test_scores_that_are_not_finite_give_no_figures() -> None:
+    model, val = build_model(SMALL, 16, seed=1), make_part(1)
+    logits = model.get_layer("logits")
+    logits.set_weights([np.full_like(weights, np.nan) for weights in logits.get_weights()])
+    figures = judge_unseen(open_members(model), val, np.ones((24, 2), bool))
+    assert set(figures) == {"loss", "accuracy", "auc"}
+    assert np.isnan(list(figures.values())).all()
+
+
 def test_a_training_that_came_to_nothing_says_what_to_do() -> None:
     rows = [{"epoch": 1, "part": part, "loss": np.nan, "accuracy": 0.5, "auc": 0.5}
             for part in ("train", "val")]  # fmt: skip
@@ -166,7 +218,7 @@ def test_the_seed_decides_the_weights() -> None:
 def test_members_differ_and_their_mean_is_the_probability(whole: Whole) -> None:
     model = load_model(whole.work / "model.keras")
     images = make_part(1).images
-    logits = open_logits(model).predict_on_batch(images)["logits"]
+    logits = open_logits(model).predict_on_batch(images)["logits"][:, :, 0]
     assert logits.shape == (24, 2)
     assert np.abs(logits[:, 0] - logits[:, 1]).max() > 0.01
     mean = (1 / (1 + np.exp(-logits))).mean(axis=1)

@@ -1,4 +1,4 @@
-"""Changed copies of the training images: one affine warp, one lookup table, some operations each.
+"""Changed copies of images: one affine warp, one lookup table, some operations each.
 
 Flip, shear, zoom, rotation, aspect ratio and translation are multiplied into one matrix, so that
 pixels are interpolated once; gamma, contrast, brightness, inversion make one table of grey values.
@@ -62,16 +62,12 @@ def augment_images(
     write_labels(folder, labels)
 
 
-def augment_part(part: Part, folder: Path, settings: AugmentParams, seed: int) -> None:
-    """`augment_images` as params.yaml's section says: how far, and how many copies."""
-    augment_images(
-        part.images,
-        part.labels,
-        folder,
-        copies=count_copies(len(part.labels), settings.copies, settings.min_images),
-        ranges=Ranges(**settings.model_dump(exclude={"copies", "min_images"})),
-        seed=seed,
-    )
+def augment_parts(train: Part, val: Part, folder: Path, settings: AugmentParams, seed: int) -> None:
+    """`augment_images` as params.yaml's section says; those of `val` in a folder of that name."""
+    copies = count_copies(len(train.labels), settings.copies, settings.min_images)
+    ranges = Ranges(**settings.model_dump(exclude={"copies", "min_images"}))
+    for part, place, start in ((train, folder, seed), (val, folder / "val", seed + 1)):
+        augment_images(part.images, part.labels, place, copies=copies, ranges=ranges, seed=start)
 
 
 def count_copies(images: int, copies: int, least: int) -> int:

@@ -151,6 +151,7 @@ class TrainParams(Section):
     epochs: Annotated[int, Field(ge=1, le=1000)]
     epoch_images: Annotated[int, Field(ge=1, le=1_000_000)]
     batch_size: Annotated[int, Field(ge=1, le=4096)]
+    cross_fit: bool
     class_balance: bool
     label_smoothing: Annotated[float, Field(ge=0, le=0.5)]
 

@@ -1,4 +1,4 @@
-"""Fitting one model: batches from the augmented copies, one-cycle schedule, every epoch kept.
+"""Fitting one model: one-cycle schedule, every epoch kept.
 
 The model is that of the last epoch, where the learning rate has come down to 0: choosing the epoch
 by its validation loss gave a worse one under shift (docs/model.md).
@@ -6,9 +6,9 @@ After each epoch the weights, the optimizer and the curves are on disk under `wo
 training goes on from there and ends with the same bytes as an uninterrupted one.
 """
 
-import math
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,72 +16,32 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from sklearn.metrics import log_loss, roc_auc_score
 
+from pneumonia.batches import EpochCopies
+from pneumonia.crossfit import Crossed
 from pneumonia.data.store import Part
 from pneumonia.errors import InputError
+from pneumonia.evaluation.predictor import open_members, predict_unseen
 from pneumonia.files import atomic, write_csv
 from pneumonia.model import build_model
 from pneumonia.params import ModelParams, TrainParams
 from pneumonia.progress import announce
 
 WARM_UP_SHARE = 0.2
+CLIP = 1e-7  # of probabilities, so that no image has an infinite loss
+FIGURES = ("loss", "accuracy", "auc")
 WEIGHTS, STATE = "{:03d}.weights.h5", "state-{:03d}.weights.h5"
 Logs = dict[str, float] | None
-Targets = dict[str, np.ndarray]
+Judge = Callable[[], dict[str, float]]
 Report = Callable[[pd.DataFrame], None]
 
 
-class EpochCopies(keras.utils.PyDataset):
-    """Batches (images uint8 B x H x W, targets, weights float32 B) of some copies.
-
-    Targets are those of `as_targets`.
-
-    An epoch passes through as many copies as hold `epoch_images`, one after the other and round
-    about, each in an order drawn from (seed, epoch) alone: small sets get enough steps as well.
-    """
-
-    def __init__(self, part: Part, settings: TrainParams, seed: int, members: int = 1) -> None:
-        super().__init__()
-        self.part, self.members = part, members
-        self.batch_size, self.seed = settings.batch_size, seed
-        self.count = len(part.labels)
-        self.passes = math.ceil(settings.epoch_images / self.count)
-        ones = np.ones(len(part.labels), "f4")
-        self.weights = weigh_classes(part.labels) if settings.class_balance else ones
-        self.set_epoch(0)
-
-    def set_epoch(self, epoch: int) -> None:
-        rng = np.random.default_rng([self.seed, epoch])
-        copies = (epoch * self.passes + np.arange(self.passes)) % self.part.copies
-        self.order = np.concatenate([rng.permutation(self.count) + c * self.count for c in copies])
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.order) / self.batch_size)
-
-    def __getitem__(self, batch: int) -> tuple[np.ndarray, Targets, np.ndarray]:
-        rows = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
-        own = rows % self.count
-        targets = as_targets(self.part.labels[own], self.members)
-        return self.part.images[rows], targets, self.weights[own]
-
-
-def as_targets(labels: np.ndarray, members: int) -> Targets:
-    """Labels int (N,) for each output of `open_logits`: float32 (N, members) and (N, 1)."""
-    column = labels.astype("float32")[:, None]
-    return {"logits": np.repeat(column, members, axis=1), "probability": column}
-
-
 def open_logits(model: keras.Model) -> keras.Model:
-    """The same model with its members' logits as a second output: each learns for itself."""
-    logits = model.get_layer("logits").output
+    """The same model with its members' logits (N, M, 1) as an output: each learns for itself."""
+    logits = keras.ops.expand_dims(model.get_layer("logits").output, -1)
     outputs = {"logits": logits, "probability": model.outputs[0]}
     return keras.Model(model.inputs, outputs, name=model.name)
-
-
-def weigh_classes(labels: np.ndarray) -> np.ndarray:
-    """A weight per image, float32 (N,), with which both classes count the same; their mean is 1."""
-    counts = np.bincount(labels, minlength=2)
-    return (len(labels) / (2 * np.maximum(counts, 1)))[labels].astype("float32")
 
 
 class LeanAdamW(keras.optimizers.AdamW):
@@ -121,9 +81,9 @@ def compile_model(
                 from_logits=True, label_smoothing=settings.label_smoothing
             )
         },
-        metrics={  # unlike the loss that is descended, these are not weighted by class
+        metrics={  # unlike the loss that is descended, these are not weighted
             "probability": [
-                keras.metrics.BinaryCrossentropy(name="entropy"),
+                keras.metrics.BinaryCrossentropy(name="loss"),
                 keras.metrics.BinaryAccuracy(name="accuracy"),
                 keras.metrics.AUC(name="auc", num_thresholds=1000),
             ]
@@ -138,9 +98,9 @@ class EpochLog(keras.callbacks.Callback):
     The history file is written last: an epoch that it names has all else on disk.
     """
 
-    def __init__(self, work: Path, data: EpochCopies, report: Report) -> None:
+    def __init__(self, work: Path, data: EpochCopies, judge: Judge, report: Report) -> None:
         super().__init__()
-        self.work, self.data, self.report = work, data, report
+        self.work, self.data, self.judge, self.report = work, data, judge, report
         self.history = read_history(work)
 
     @property
@@ -153,7 +113,10 @@ class EpochLog(keras.callbacks.Callback):
         reseed_dropout(self.network, self.data.seed, epoch)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self.history = pd.concat([self.history, summarise_epoch(epoch + 1, logs or {})])
+        figures = {name: (logs or {})[f"probability_{name}"] for name in FIGURES}
+        rows = [("train", figures), ("val", self.judge())]
+        table = pd.DataFrame([{"epoch": epoch + 1, "part": part} | row for part, row in rows])
+        self.history = pd.concat([self.history, table.astype(dict.fromkeys(FIGURES, float))])
         with atomic(self.work / STATE.format(epoch + 1)) as partial:
             self.network.save_weights(partial)
         with atomic(self.work / WEIGHTS.format(epoch + 1)) as partial:
@@ -162,15 +125,23 @@ class EpochLog(keras.callbacks.Callback):
         self.history = read_history(self.work)  # rounded as after an interruption
         (self.work / STATE.format(epoch)).unlink(missing_ok=True)
         self.report(self.history)
-        announce(describe_epoch(epoch + 1, (self.params or {}).get("epochs"), logs or {}))
+        announce(
+            f"epoch {epoch + 1} of {(self.params or {}).get('epochs')}: loss "
+            f"{figures['loss']:.3f}, validation loss {rows[1][1]['loss']:.3f}, "
+            f"AUC {rows[1][1]['auc']:.3f}"
+        )
 
 
-def describe_epoch(epoch: int, epochs: int | None, logs: dict[str, float]) -> str:
-    """An epoch in a line for the terminal."""
-    return (
-        f"epoch {epoch} of {epochs}: loss {logs['probability_entropy']:.3f}, validation loss "
-        f"{logs['val_probability_entropy']:.3f}, AUC {logs['val_probability_auc']:.3f}"
-    )
+def judge_unseen(members: keras.Model, val: Part, unseen: np.ndarray) -> dict[str, float]:
+    """Loss (nats), accuracy at 0.5 and AUC of what `predict_unseen` says of validation images."""
+    p = predict_unseen(members, val.images, unseen)
+    if not np.isfinite(p).all():
+        return dict.fromkeys(FIGURES, np.nan)
+    return {
+        "loss": log_loss(val.labels, np.clip(p, CLIP, 1 - CLIP), labels=[0, 1]),
+        "accuracy": float(((p >= 0.5) == val.labels).mean()),
+        "auc": float(roc_auc_score(val.labels, p)),
+    }
 
 
 def reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
@@ -184,21 +155,6 @@ def reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
 def save_bare_weights(model: keras.Model, path: Path) -> None:
     """Write `.weights.h5` without the optimizer."""
     keras.Model(model.inputs, model.outputs[-1], name=model.name).save_weights(path)
-
-
-def summarise_epoch(epoch: int, logs: dict[str, float]) -> pd.DataFrame:
-    """Keras's logs of one epoch as the rows train and val of the history."""
-    rows = [
-        {
-            "epoch": epoch,
-            "part": part,
-            "loss": logs[f"{prefix}_entropy"],
-            "accuracy": logs[f"{prefix}_accuracy"],
-            "auc": logs[f"{prefix}_auc"],
-        }
-        for part, prefix in (("train", "probability"), ("val", "val_probability"))
-    ]
-    return pd.DataFrame(rows).astype({"loss": float, "accuracy": float, "auc": float})
 
 
 def read_history(work: Path) -> pd.DataFrame:
@@ -217,25 +173,28 @@ def train_model(
     seed: int,
     work: Path,
     keep_aspect: bool = False,
+    crossed: Crossed | None = None,
     report: Report = lambda _history: None,
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train from scratch, or from the last epoch found in `work`; gives the last epoch's model.
 
-    `report` gets the history after each epoch. It has two rows an epoch (see `read_history`).
+    With `crossed` members learn from copies of the validation images as well, but for their own
+    part. `report` gets the history after each epoch: two rows each (see `read_history`).
     """
     model = build_model(hyperparameters, image_size, seed, keep_aspect=keep_aspect)
-    data = EpochCopies(train, settings, seed, hyperparameters.members)
+    members = hyperparameters.members
+    data = EpochCopies(train, settings, seed, members, crossed)
+    unseen = crossed.unseen if crossed else np.ones((len(val.labels), members), bool)
+    judge = partial(judge_unseen, open_members(model), val, unseen)
     learner = open_logits(model)
     compile_model(learner, hyperparameters, settings, steps=settings.epochs * len(data))
-    log = EpochLog(work, data, report)
+    log = EpochLog(work, data, judge, report)
     done = int(log.history["epoch"].max()) if len(log.history) else 0
     if done:
         learner.load_weights(work / STATE.format(done))
         data.set_epoch(done)
     learner.fit(
         data,
-        validation_data=(np.asarray(val.images), as_targets(val.labels, hyperparameters.members)),
-        validation_batch_size=256,
         epochs=settings.epochs,
         initial_epoch=done,
         shuffle=False,
@@ -272,4 +231,4 @@ def summarise(history: pd.DataFrame, parameters: int) -> dict[str, Any]:
 def last_figures(history: pd.DataFrame) -> dict[str, float]:
     """Loss, accuracy and AUC on validation images after the last epoch."""
     last = history[history["part"] == "val"].sort_values("epoch").iloc[-1]
-    return {name: float(last[name]) for name in ("loss", "accuracy", "auc")}
+    return {name: float(last[name]) for name in FIGURES}

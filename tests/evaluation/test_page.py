@@ -156,6 +156,18 @@ def test_flow_diagram_is_an_image_of_its_own(result: ResultPaths) -> None:
     assert all(x + w <= width and y + h <= height for x, y, w, h in boxes)
 
 
+def test_the_pages_say_who_judged_the_validation_images(
+    result: ResultPaths, params: Params
+) -> None:
+    said = "not learnt from its patient"
+    told = params.model_dump(exclude={"tracking"})
+    for enabled in (False, True):
+        told["train"] |= {"cross_fit": enabled}
+        write_pages(result, told)
+        for page in (result.plots / "report.html", result.models / "card.md"):
+            assert (said in page.read_text()) == enabled
+
+
 def test_same_result_gives_the_same_bytes(result: ResultPaths, params: Params) -> None:
     names = [result.plots / "report.html", result.models / "card.md", result.plots / "trials.png"]
     before = [hash_file(name) for name in names]

@@ -101,6 +101,7 @@ def _describe(facts: Facts) -> dict[str, Any]:
         "classes": ", ".join(
             f"{name} = {label}" for name, label in params["data"]["classes"].items()
         ),
+        "crossed": facts.hyperparameters.get("members", 1) > 1 and params["train"]["cross_fit"],
         "network": _name_network(facts.hyperparameters.get("members", 1)),
         "hyperparameters": [
             (k.replace("_", " "), show_setting(v)) for k, v in facts.hyperparameters.items()

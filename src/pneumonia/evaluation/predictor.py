@@ -34,6 +34,27 @@ def predict_with_features(
     return probabilities.astype("float64")[:, 0], features
 
 
+def open_members(model: keras.Model) -> keras.Model:
+    """The same model with what each of its M members says as its output: float32 (N, M)."""
+    return keras.Model(model.input, model.get_layer("probabilities").output)
+
+
+def predict_unseen(
+    members: keras.Model, images: np.ndarray, unseen: np.ndarray, batch_size: int = 256
+) -> np.ndarray:
+    """P(pneumonia), float64 (N,), the mean of the members that have not learnt from an image.
+
+    `members` is a model of `open_members`, `unseen` bool (V, M); N is V or a multiple of it, for
+    images that are repeated in their order.
+    """
+    batches = [
+        members.predict_on_batch(np.asarray(images[start : start + batch_size]))
+        for start in range(0, len(images), batch_size)
+    ]
+    chosen = np.tile(unseen, (len(images) // len(unseen), 1))
+    return np.concatenate(batches).astype("float64").mean(1, where=chosen)
+
+
 def predict_epochs(model_path: Path, weights: list[Path], images: np.ndarray) -> np.ndarray:
     """P(pneumonia), float64 (epochs, N), under the weights of each epoch."""
     model = load_model(model_path)

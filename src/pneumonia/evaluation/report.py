@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pneumonia.crossfit import find_unseen
 from pneumonia.data.store import Part, load_manifest, load_part, part_rows
 from pneumonia.evaluation import metrics
 from pneumonia.evaluation.calibration import apply_calibration
@@ -37,24 +38,29 @@ class Folders:
 
 
 def evaluate(
-    folders: Folders, settings: EvaluateParams, data: dict[str, Any], seed: int
+    folders: Folders, settings: EvaluateParams, data: dict[str, Any], seed: int, *, cross_fit: bool
 ) -> dict[str, Any]:
     """Write decision.json, the metrics, tables and pictures; returns the metrics.
 
     `data` holds its name and how files are decoded. Thresholds and calibration come from
-    validation images; the test part is read only after both are fixed.
+    validation images, with `cross_fit` as the members say that have not learnt from them; the test
+    part is read only after both are fixed.
     """
-    from pneumonia.evaluation.predictor import add_features, predict_epochs, predict_with_features
+    from pneumonia.evaluation import predictor
     from pneumonia.model import load_model
 
     model = folders.models / "model.keras"
-    read = partial(predict_with_features, add_features(load_model(model)))
+    network = load_model(model)
+    read = partial(predictor.predict_with_features, predictor.add_features(network))
     parts = {name: load_part(folders.split / name) for name in ("train", "val")}
+    manifest = load_manifest(folders.split / "manifest.csv")
+    members = predictor.open_members(network)
+    unseen = find_unseen(part_rows(manifest, "val"), members.output_shape[1], enabled=cross_fit)
+    judge_val = partial(predictor.predict_unseen, members, unseen=unseen)
     data = data | {"model_sha256": hash_file(model)}
-    decision = decide(lambda images: read(images)[0], parts["val"], settings, seed) | data
+    decision = decide(judge_val, parts["val"], settings, seed) | data
     write_json(folders.models / "decision.json", decision)
-    (_, train_features), (val_raw, val_features) = (read(part.images) for part in parts.values())
-    typicality = fit_typicality(train_features, val_features)
+    typicality = fit_typicality(*(read(part.images)[1] for part in parts.values()))
     save_typicality(typicality, folders.models / "typicality.npy")
 
     def judge(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -62,13 +68,12 @@ def evaluate(
         p = apply_calibration(raw, decision["calibration"])
         return p, typicality.is_atypical(features)
 
-    manifest = load_manifest(folders.split / "manifest.csv")
-    val_p = apply_calibration(val_raw, decision["calibration"])
+    val_p = apply_calibration(judge_val(parts["val"].images), decision["calibration"])
     reference = tabulate_reference(parts, manifest, val_p)
     write_csv(folders.models / "reference.csv", reference)
     test = load_part(folders.split / "test")
     weights = sorted((folders.models / "epochs").glob("*.weights.h5"))
-    by_epoch = predict_epochs(model, weights, test.images)
+    by_epoch = predictor.predict_epochs(model, weights, test.images)
     history = pd.read_csv(folders.plots / "history.csv")
     write_csv(folders.plots / "epochs.csv", tabulate_epochs(history, test.labels, by_epoch))
     shifts = measure_shifts(judge, test, decision["threshold"], seed)

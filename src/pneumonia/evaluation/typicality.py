@@ -12,7 +12,7 @@ import numpy as np
 from pneumonia.errors import InputError
 from pneumonia.files import atomic
 
-TYPICAL_SHARE = 0.99  # of validation images, of patients that the model was not trained on
+TYPICAL_SHARE = 0.99  # of validation images, each unseen by one member at least
 
 
 @dataclass(frozen=True)
