@@ -22,7 +22,7 @@ SMALL = {
     "members: 3 ": "members: 2 ",
     "width: 16 ": "width: 4 ",
     "depth: 3 ": "depth: 1 ",
-    "width: [16, 24]": "width: [4, 6]",
+    "dropout: {min: 0.0, max: 0.5, log: false}": "width: [4, 6]",
     "max_trials: 5": "max_trials: 2",
     "epochs: 4 ": "epochs: 1 ",
     "epochs: 14 ": "epochs: 2 ",

@@ -10,6 +10,7 @@ from pneumonia.errors import InputError
 from pneumonia.params import load_params
 
 DEFAULT = Path("params.yaml").read_text()
+SEARCHED = "dropout: {min: 0.0, max: 0.5, log: false}"
 
 
 def load_changed(folder: Path, old: str, new: str) -> str:
@@ -35,26 +36,14 @@ def load_changed(folder: Path, old: str, new: str) -> str:
         ("frames: first", "frames: last", ["data.frames is 'last'", "first, middle, all"]),
         ("name: phantom", "name: ../x", ["data.name is '../x'"]),
         ("NORMAL: 0", "NORMAL: 2", ["data.classes.NORMAL is 2", "from 0 to 1"]),
-        ("  width: [", "  widht: [", ["tune has the unknown key space.widht"]),
-        ("  width: [", "  members: [", ["tune has the unknown key space.members"]),
-        ("width: [16,", "width: [512,", ["tune has 512 in space.width", "from 4 to 256"]),
-        (
-            "width: [16, 24]",
-            "width: {min: 16, max: 24}",
-            ["min and max in space.width", "a list"],
-        ),
-        ("width: [16, 24]", "depth: [3.9]", ["tune has 3.9 in space.depth", "whole number"]),
+        (SEARCHED, "widht: [16]", ["tune has the unknown key space.widht"]),
+        (SEARCHED, "members: [3]", ["tune has the unknown key space.members"]),
+        (SEARCHED, "width: [512]", ["tune has 512 in space.width", "from 4 to 256"]),
+        (SEARCHED, "width: {min: 16, max: 24}", ["min and max in space.width", "a list"]),
+        (SEARCHED, "depth: [3.9]", ["tune has 3.9 in space.depth", "whole number"]),
         ("{min: 0.0, max: 0.5,", "{min: -1.0, max: 0.5,", ["tune has -1.0 in space.dropout"]),
-        (
-            "width: [16, 24]",
-            "backbone: [vgg]",
-            ["tune has 'vgg' in space.backbone", "one of cnn"],
-        ),
-        (
-            "width: [16, 24]",
-            "backbone: [cnn, densenet121]",
-            ["model.members is 3", "set it to 1"],
-        ),
+        (SEARCHED, "backbone: [vgg]", ["tune has 'vgg' in space.backbone", "one of cnn"]),
+        (SEARCHED, "backbone: [cnn, densenet121]", ["model.members is 3", "set it to 1"]),
         ("weights: none", "weights: imagenet", ["model.weights is imagenet", "cnn has none"]),
         ("listen: null", "listen: h:65536", ["tune has listen: h:65536", "below 65536"]),
         ("NORMAL: 0", "0: 0", ["a key of data.classes is 0", "in quotes"]),
