@@ -15,9 +15,13 @@ from mlflow.entities import Run
 from pipeline import Project, clone_project
 from pydicom.data import get_testdata_file
 
-from pneumonia.data.store import load_part
-from pneumonia.evaluation.predictor import predict_images
+from pneumonia.crossfit import find_unseen
+from pneumonia.data.store import load_manifest, load_part, part_rows
+from pneumonia.evaluation.decision import fix_decision
+from pneumonia.evaluation.predictor import open_members, predict_images, predict_unseen
 from pneumonia.model import load_model
+from pneumonia.params import load_params
+from pneumonia.shift import add_shifted
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of MLflow's and DVC's own dependencies
 
@@ -330,6 +334,23 @@ def test_predict_decodes_as_training_did(project: Project) -> None:
     assert len(rows) == 31
     assert rows[0]["probability"] == pytest.approx(plain[0]["probability"], abs=1e-5)
     assert rows[30]["probability"] != pytest.approx(plain[1]["probability"], abs=1e-5)
+
+
+def test_the_threshold_is_fixed_on_what_has_not_learnt_from_the_image(project: Project) -> None:
+    root = project.root
+    network = load_model(root / "models/model.keras")
+    rows = part_rows(load_manifest(root / "data/split/manifest.csv"), "val")
+    judged = add_shifted(load_part(root / "data/split/val"), seed=1)
+    settings = load_params(root / "params.yaml").evaluate
+    unseen = find_unseen(rows, 2, enabled=True)
+    apart = predict_unseen(open_members(network), judged.images, unseen)
+    thresholds = [
+        fix_decision(judged.labels, scores, settings)["threshold"]
+        for scores in (apart, predict_images(network, judged.images))
+    ]
+    fixed = json.loads((root / "models/decision.json").read_text())["threshold"]
+    assert fixed == pytest.approx(thresholds[0], abs=1e-5)
+    assert fixed != pytest.approx(thresholds[1], abs=1e-4)
 
 
 def test_predict_refuses_a_decision_made_for_another_model(project: Project) -> None:

@@ -1,7 +1,8 @@
 """Cross-fitting: members learn from validation images too, each but for its own patients of them.
 
 So every image is learnt from, and every validation image is still judged by a member that has not
-seen its patient: calibration and threshold are fixed on such scores. Source: Chernozhukov et al.,
+learnt from its patient: calibration and threshold are fixed on such scores. (Its batch
+normalisation sees those pixels among others, never their labels.) Source: Chernozhukov et al.,
 arXiv 1608.00060; for classifiers, scikit-learn's CalibratedClassifierCV(ensemble=True).
 """
 
