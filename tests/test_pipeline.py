@@ -153,7 +153,7 @@ def test_runs_shows_both_names_figures_and_differences(project: Project) -> None
     assert careful["back"] == "dvc exp apply careful"
     assert careful["run_id"] in {run.info.run_id for run in list_results(project)}
     assert careful["parameters"]["evaluate.threshold_rule"] == "sensitivity"
-    assert careful["metrics"]["auc"]["low"] <= careful["metrics"]["auc"]["value"]
+    assert careful["metrics"]["brier"]["low"] <= careful["metrics"]["brier"]["value"]
     head = project.run("git", "rev-parse", "HEAD").strip()
     assert head in {row["commit"] for row in rows}
     lines = project.call("runs").out.splitlines()

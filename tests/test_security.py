@@ -89,7 +89,7 @@ def test_predict_refuses_a_model_with_code(hostile: list[Path]) -> None:
     models.mkdir()
     hostile[0].rename(models / "model.keras")
     decision = {"image_size": 16, "keep_aspect": True, "threshold": 0.5, "rule": "youden"}
-    decision["calibration"] = {"method": "none"}
+    decision |= {"calibration": {"method": "none"}, "thresholds": {"youden": 0.5}}
     (models / "decision.json").write_text(json.dumps(decision))
     done = subprocess.run(
         [COMMAND, "predict", "plots/data.png", "--models", str(models)],
