@@ -6,6 +6,9 @@ import pytest
 from import_graph import find_modules
 from ruamel.yaml import YAML
 
+from pneumonia.params import TrainParams
+from pneumonia.tuning import FINAL
+
 STAGES = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
 
 
@@ -28,6 +31,12 @@ def test_stage_fits_on_a_screen(stage: str) -> None:
 def test_only_evaluate_reads_the_test_part() -> None:
     readers = [name for name, stage in STAGES.items() if "data/split/test" in stage["deps"]]
     assert readers == ["evaluate"]
+
+
+def test_tune_depends_on_what_trials_take_over_from_train() -> None:
+    """Other epochs of the final training are no reason to search again."""
+    named = {name for name in STAGES["tune"]["params"] if name.startswith("train.")}
+    assert named == {f"train.{name}" for name in TrainParams.model_fields if name not in FINAL}
 
 
 def test_evaluate_depends_on_the_templates_of_its_pages() -> None:

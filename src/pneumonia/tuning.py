@@ -34,6 +34,7 @@ CURVE_COLUMNS = ["trial", "epoch", "part", *FIGURES]
 PRUNED = "pruned"
 IDLE_PAUSE = 0.2  # seconds until a worker for which there is no trial yet asks again
 WORKING = {"pruning", "max_minutes", "workers", "listen"}  # settings of tune that change no trial
+FINAL = {"epochs", "cross_fit"}  # settings of train that trials do not take over
 Fit = Callable[..., tuple[keras.Model, pd.DataFrame]]
 
 
@@ -86,7 +87,8 @@ def key_search(augmented: Path, val: Path, settings: Params) -> str:
     A bound of time or the number of workers may change between two parts of one search.
     """
     tune = settings.tune.model_dump(exclude=WORKING)
-    values = (settings.seed, settings.data.image_size, settings.model, tune, settings.train)
+    train = settings.train.model_dump(exclude=FINAL)
+    values = (settings.seed, settings.data.image_size, settings.model, tune, train)
     return hash_work([augmented, val, settings.model.start], *values)
 
 
