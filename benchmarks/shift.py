@@ -28,7 +28,7 @@ import typer
 from ruamel.yaml import YAML
 
 from pneumonia.augment import augment_parts
-from pneumonia.crossfit import Crossed, find_unseen
+from pneumonia.crossfit import find_unseen, load_crossed
 from pneumonia.data.store import Part, load_copies, load_manifest, load_part, part_rows
 from pneumonia.errors import run
 from pneumonia.evaluation import metrics
@@ -93,12 +93,10 @@ class Study:
         return hash_work([self.data / "manifest.csv"], sections, self.left, self.fold)
 
     @property
-    def unseen(self) -> np.ndarray:
-        """See `find_unseen`."""
-        rows = part_rows(load_manifest(self.data / "manifest.csv"), "val")
-        rows = rows[~rows["path"].str.contains(self.left)] if self.left else rows
-        members, enabled = self.settings.model.members, self.settings.train.cross_fit
-        return find_unseen(rows, members, enabled=enabled)
+    def known(self) -> pd.DataFrame:
+        """The manifest without what is left out."""
+        rows = load_manifest(self.data / "manifest.csv")
+        return rows[~rows["path"].str.contains(self.left)] if self.left else rows
 
     @cached_property
     def parts(self) -> tuple[Part, Part, Part, np.ndarray]:
@@ -128,8 +126,8 @@ def train_seed(study: Study, seed: int, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         augmented = Path(scratch) / "augmented"
         augment_parts(train, val, augmented, settings.augment, seed)
-        copied, unseen = load_copies(augmented), study.unseen
-        crossed = None if unseen.all() else Crossed(load_copies(augmented / "val"), unseen)
+        copied = load_copies(augmented)
+        crossed = load_crossed(augmented, study.known, settings.model.members, settings.train)
         start = perf_counter()
         model, _ = train_model(
             settings.model, settings.data.image_size, copied, val, settings.train,
@@ -147,7 +145,9 @@ def score_seed(study: Study, seed: int, folder: Path) -> Scores:
     if not path.exists():
         model = load_model(folder / "model.keras")
         shown = add_shifted(val, study.settings.seed).images
-        judged = predict_unseen(open_members(model), shown, study.unseen)
+        members, enabled = study.settings.model.members, study.settings.train.cross_fit
+        unseen = find_unseen(study.known, members, enabled=enabled)
+        judged = predict_unseen(open_members(model), shown, unseen)
         shifted = [predict_images(model, shift_images(held.images, name, seed)) for name in SHIFTS]
         with atomic(path) as partial, partial.open("wb") as file:
             np.savez(file, val=judged, held=np.stack(shifted))

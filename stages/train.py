@@ -20,8 +20,8 @@ def main(
     """Write model.keras, the weights and curves of every epoch, and what was reached."""
     settings = load_params(params)
     best = ModelParams(**read_json(models / "hyperparameters.json"))
-    from pneumonia.crossfit import Crossed, find_unseen
-    from pneumonia.data.store import load_copies, load_manifest, load_part, part_rows
+    from pneumonia.crossfit import load_crossed
+    from pneumonia.data.store import load_copies, load_manifest, load_part
     from pneumonia.model import save_model
     from pneumonia.tracking.result import ResultFiles, describe_source, read_head, track_training
     from pneumonia.training import keep_epochs, summarise, train_model
@@ -30,8 +30,6 @@ def main(
     work = find_root(os.environ) / ".cache/train" / key
     source = describe_source(os.environ, manifest, settings.data.name, read_head())
     files = ResultFiles(plots=plots)
-    rows = part_rows(load_manifest(manifest), "val")
-    unseen = find_unseen(rows, best.members, enabled=settings.train.cross_fit)
     with own_work(work), track_training(settings.tracking, os.environ, source) as tracked:
         tracked.log_start(settings.model_dump(), files)
         model, history = train_model(
@@ -43,7 +41,7 @@ def main(
             seed=settings.seed,
             work=work,
             keep_aspect=settings.data.keep_aspect,
-            crossed=None if unseen.all() else Crossed(load_copies(augmented / "val"), unseen),
+            crossed=load_crossed(augmented, load_manifest(manifest), best.members, settings.train),
             report=tracked.log_history,
         )
         save_model(model, models / "model.keras")

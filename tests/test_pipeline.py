@@ -16,7 +16,7 @@ from pipeline import Project, clone_project
 from pydicom.data import get_testdata_file
 
 from pneumonia.crossfit import find_unseen
-from pneumonia.data.store import load_manifest, load_part, part_rows
+from pneumonia.data.store import load_manifest, load_part
 from pneumonia.evaluation.decision import fix_decision
 from pneumonia.evaluation.predictor import open_members, predict_images, predict_unseen
 from pneumonia.model import load_model
@@ -339,10 +339,10 @@ def test_predict_decodes_as_training_did(project: Project) -> None:
 def test_the_threshold_is_fixed_on_what_has_not_learnt_from_the_image(project: Project) -> None:
     root = project.root
     network = load_model(root / "models/model.keras")
-    rows = part_rows(load_manifest(root / "data/split/manifest.csv"), "val")
+    manifest = load_manifest(root / "data/split/manifest.csv")
     judged = add_shifted(load_part(root / "data/split/val"), seed=1)
     settings = load_params(root / "params.yaml").evaluate
-    unseen = find_unseen(rows, 2, enabled=True)
+    unseen = find_unseen(manifest, 2, enabled=True)
     apart = predict_unseen(open_members(network), judged.images, unseen)
     thresholds = [
         fix_decision(judged.labels, scores, settings)["threshold"]

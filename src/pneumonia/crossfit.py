@@ -7,12 +7,14 @@ arXiv 1608.00060; for classifiers, scikit-learn's CalibratedClassifierCV(ensembl
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from pneumonia.data.dealing import deal_by_class
-from pneumonia.data.store import Part
+from pneumonia.data.store import Part, load_copies, part_rows
+from pneumonia.params import TrainParams
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,22 @@ class Crossed:
     unseen: np.ndarray
 
 
-def find_unseen(rows: pd.DataFrame, members: int, *, enabled: bool) -> np.ndarray:
+def load_crossed(
+    augmented: Path, manifest: pd.DataFrame, members: int, settings: TrainParams
+) -> Crossed | None:
+    """What members learn from besides the training images, of what the augment stage wrote."""
+    unseen = find_unseen(manifest, members, enabled=settings.cross_fit)
+    return None if unseen.all() else Crossed(load_copies(augmented / "val"), unseen)
+
+
+def find_unseen(manifest: pd.DataFrame, members: int, *, enabled: bool) -> np.ndarray:
     """Which validation image stays unseen by which member: bool (V, M).
 
-    One member for each image, all where it is not enabled or there is one member. `rows` are the
-    manifest's, with group (patient) and label. Members share each class evenly, by patient; with
-    fewer patients than members, the last ones learn from all.
+    One member for each image, all where it is not enabled or there is one member. Members share
+    each class evenly, by patient (`group`); with fewer patients than members, the last ones learn
+    from all.
     """
+    rows = part_rows(manifest, "val")
     if not enabled or members == 1:
         return np.ones((len(rows), members), bool)
     labels = rows.groupby("group")["label"].mean() >= 0.5

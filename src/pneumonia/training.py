@@ -29,7 +29,7 @@ from pneumonia.params import ModelParams, TrainParams
 from pneumonia.progress import announce
 
 WARM_UP_SHARE = 0.2
-CLIP = 1e-7  # of probabilities, so that no image has an infinite loss
+CLIP = 1e-7  # of probabilities, as Keras does for the loss of the training images
 FIGURES = ("loss", "accuracy", "auc")
 WEIGHTS, STATE = "{:03d}.weights.h5", "state-{:03d}.weights.h5"
 Logs = dict[str, float] | None
@@ -113,10 +113,11 @@ class EpochLog(keras.callbacks.Callback):
         reseed_dropout(self.network, self.data.seed, epoch)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        figures = {name: (logs or {})[f"probability_{name}"] for name in FIGURES}
-        rows = [("train", figures), ("val", self.judge())]
-        table = pd.DataFrame([{"epoch": epoch + 1, "part": part} | row for part, row in rows])
-        self.history = pd.concat([self.history, table.astype(dict.fromkeys(FIGURES, float))])
+        train = {name: (logs or {})[f"probability_{name}"] for name in FIGURES}
+        val = self.judge()
+        table = pd.DataFrame([train, val]).astype(float)
+        table = table.assign(epoch=epoch + 1, part=["train", "val"])
+        self.history = pd.concat([self.history, table[["epoch", "part", *FIGURES]]])
         with atomic(self.work / STATE.format(epoch + 1)) as partial:
             self.network.save_weights(partial)
         with atomic(self.work / WEIGHTS.format(epoch + 1)) as partial:
@@ -127,8 +128,7 @@ class EpochLog(keras.callbacks.Callback):
         self.report(self.history)
         announce(
             f"epoch {epoch + 1} of {(self.params or {}).get('epochs')}: loss "
-            f"{figures['loss']:.3f}, validation loss {rows[1][1]['loss']:.3f}, "
-            f"AUC {rows[1][1]['auc']:.3f}"
+            f"{train['loss']:.3f}, validation loss {val['loss']:.3f}, AUC {val['auc']:.3f}"
         )
 
 

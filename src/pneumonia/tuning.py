@@ -26,10 +26,9 @@ from pneumonia.files import hash_work
 from pneumonia.params import ModelParams, Params, TuneParams
 from pneumonia.progress import announce
 from pneumonia.shift import add_shifted
-from pneumonia.training import last_figures, train_model
+from pneumonia.training import FIGURES, last_figures, train_model
 from pneumonia.tuning_oracle import MESSAGE, SearchOracle, build_oracle, build_space, read_curve
 
-FIGURES = ("loss", "accuracy", "auc")
 CURVE_COLUMNS = ["trial", "epoch", "part", *FIGURES]
 PRUNED = "pruned"
 IDLE_PAUSE = 0.2  # seconds until a worker for which there is no trial yet asks again

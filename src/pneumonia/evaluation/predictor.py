@@ -1,6 +1,7 @@
 """Probabilities from saved models: the only part of the evaluation that needs TensorFlow."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,11 +11,14 @@ from pneumonia.model import load_model
 
 def predict_images(model: keras.Model, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
     """P(pneumonia), float64 (N,), of uint8 images (N, H, W), a batch at a time."""
-    batches = [
+    return np.concatenate(_predict_batches(model, images, batch_size)).astype("float64")[:, 0]
+
+
+def _predict_batches(model: keras.Model, images: np.ndarray, batch_size: int) -> list[Any]:
+    return [
         model.predict_on_batch(np.asarray(images[start : start + batch_size]))
         for start in range(0, len(images), batch_size)
     ]
-    return np.concatenate(batches).astype("float64")[:, 0]
 
 
 def add_features(model: keras.Model) -> keras.Model:
@@ -26,10 +30,7 @@ def predict_with_features(
     model: keras.Model, images: np.ndarray, batch_size: int = 256
 ) -> tuple[np.ndarray, np.ndarray]:
     """P(pneumonia), float64 (N,), and features (N, D) by a model of `add_features`, in one pass."""
-    batches = [
-        model.predict_on_batch(np.asarray(images[start : start + batch_size]))
-        for start in range(0, len(images), batch_size)
-    ]
+    batches = _predict_batches(model, images, batch_size)
     probabilities, features = (np.concatenate(output) for output in zip(*batches, strict=True))
     return probabilities.astype("float64")[:, 0], features
 
@@ -47,12 +48,9 @@ def predict_unseen(
     `members` is a model of `open_members`, `unseen` bool (V, M); N is V or a multiple of it, for
     images that are repeated in their order.
     """
-    batches = [
-        members.predict_on_batch(np.asarray(images[start : start + batch_size]))
-        for start in range(0, len(images), batch_size)
-    ]
+    said = np.concatenate(_predict_batches(members, images, batch_size))
     chosen = np.tile(unseen, (len(images) // len(unseen), 1))
-    return np.concatenate(batches).astype("float64").mean(1, where=chosen)
+    return said.astype("float64").mean(1, where=chosen)
 
 
 def predict_epochs(model_path: Path, weights: list[Path], images: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def evaluate(
     parts = {name: load_part(folders.split / name) for name in ("train", "val")}
     manifest = load_manifest(folders.split / "manifest.csv")
     members = predictor.open_members(network)
-    unseen = find_unseen(part_rows(manifest, "val"), members.output_shape[1], enabled=cross_fit)
+    unseen = find_unseen(manifest, members.output_shape[1], enabled=cross_fit)
     judge_val = partial(predictor.predict_unseen, members, unseen=unseen)
     data = data | {"model_sha256": hash_file(model)}
     decision = decide(judge_val, parts["val"], settings, seed) | data
