@@ -16,14 +16,14 @@ def map_heat(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np
     """
     features: keras.layers.Layer = model.get_layer("features")
     body = keras.Model(model.inputs, features.input)
-    head = keras.Model(features.input, model.get_layer("logits").output)
+    head = keras.Model(features.input, model.get_layer("cnn_logits").output)
 
     @tf.function(reduce_retracing=True)  # preprocessing wants a graph: eagerly it stays uint8
     def map_batch(batch: tf.Tensor) -> tf.Tensor:
         maps = body(batch, training=False)
         with tf.GradientTape() as tape:
             tape.watch(maps)
-            logit = tf.reduce_mean(head(maps, training=False), axis=-1)
+            logit = tf.reduce_mean(head(maps, training=False), axis=(1, 2))
         importance = tf.reduce_sum(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
         return tf.nn.relu(tf.reduce_sum(importance * maps, axis=-1))
 
