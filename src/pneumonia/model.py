@@ -19,7 +19,7 @@ from pneumonia.params import ModelParams
 from pneumonia.processes import keep_freed_memory
 
 NOISE_VARIANCE = 25.0  # grey values squared: what varies less than this is flat, not structure
-RIDGE = 1.0  # half of it times the squared weights is added to a mean loss in nats
+RIDGE = 0.3  # half of it times the squared weights is added to a mean loss in nats
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
