@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from pneumonia.batches import EpochCopies, weigh_classes
 from pneumonia.crossfit import Crossed
@@ -223,3 +224,17 @@ def test_members_differ_and_the_mean_of_all_is_the_probability(whole: Whole) -> 
     assert (np.abs(logits[:, 0] - logits[:, 1]).max(axis=0) > 0.01).all()
     mean = (1 / (1 + np.exp(-logits.mean(axis=2)))).mean(axis=1)
     np.testing.assert_allclose(predict_images(model, images), mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("reading", [0, 1])
+def test_network_and_gradients_tell_the_classes_each_by_itself(whole: Whole, reading: int) -> None:
+    model, part = load_model(whole.work / "model.keras"), make_part(1)
+    logits = open_logits(model).predict_on_batch(part.images)["logits"]
+    for said in logits[:, :, reading].T:
+        assert roc_auc_score(part.labels, said) > 0.9
+
+
+def test_without_hog_the_network_reads_alone() -> None:
+    alone = build_model(SMALL.model_copy(update={"hog": False}), 16, seed=1)
+    assert open_logits(alone).output_shape["logits"] == (None, 2, 1)
+    assert not [layer.name for layer in alone.layers if layer.name.startswith("hog")]
