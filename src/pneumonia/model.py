@@ -32,7 +32,7 @@ def build_model(
     squeezed (with `keep_aspect`: padded) to a square of `image_size` and normalised, so that
     exposure, contrast and borders carry over little. The probability is the mean of the members'
     (Lakshminarayanan et al., arXiv 1612.01474), whose logits (N, members) are the output of the
-    layer `logits`. Raises InputError where `weights` cannot be had.
+    layer `logits`, each the mean of a network's and, with `hog`, of a line's. Raises InputError where `weights` cannot be had.
     """
     keep_freed_memory()
     keras.utils.clear_session()  # layer names start anew, so that the saved bytes are the same
@@ -75,7 +75,7 @@ def _read_features(features: Any, members: int) -> Any:
 
 
 def _read_gradients(greys: Any, image_size: int, members: int) -> Any:
-    """Logits (N, M, 1) by ridge regression from where which edges are, one line for a member."""
+    """Logits (N, M, 1) by logistic regression with a ridge penalty, one line for a member."""
     x = describe_gradients(greys, image_size)
     x = keras.layers.BatchNormalization(
         momentum=0.99, epsilon=1e-4, center=False, scale=False, name="hog_norm"

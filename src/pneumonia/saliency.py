@@ -10,7 +10,7 @@ def map_heat(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np
     """Grad-CAM, float32 (N, H, W), not negative, of uint8 images (N, H, W).
 
     What in the last feature maps (those that the layer `features` pools) raises the logit of
-    pneumonia, the mean of the members', enlarged to the image; in logits, so that the mean over an
+    pneumonia, the mean of the networks', enlarged to the image; in logits, so that the mean over an
     image is what all its heat adds. Source: Selvaraju et al., Grad-CAM, ICCV 2017. The logit and
     not the probability is followed back, since the latter's gradient vanishes where it is sure.
     """

@@ -166,7 +166,7 @@ def _name_network(hyperparameters: dict[str, Any]) -> str:
     said = "A convolutional network with its preprocessing inside"
     if members > 1:
         said = f"The mean of {members} convolutional networks with their preprocessing inside"
-    hog = ", averaged with a ridge regression on histograms of oriented gradients (HOG)"
+    hog = ", averaged with a logistic regression on histograms of oriented gradients (HOG)"
     return said + hog if hyperparameters.get("hog") else said
 
 
