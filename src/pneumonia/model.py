@@ -32,7 +32,8 @@ def build_model(
     squeezed (with `keep_aspect`: padded) to a square of `image_size` and normalised, so that
     exposure, contrast and borders carry over little. The probability is the mean of the members'
     (Lakshminarayanan et al., arXiv 1612.01474), whose logits (N, members) are the output of the
-    layer `logits`, each the mean of a network's and, with `hog`, of a line's. Raises InputError where `weights` cannot be had.
+    layer `logits`, each the mean of a network's and, with `hog`, of a line's. Raises InputError
+    where `weights` cannot be had.
     """
     keep_freed_memory()
     keras.utils.clear_session()  # layer names start anew, so that the saved bytes are the same
