@@ -87,9 +87,9 @@ def test_weights_that_cannot_be_read_are_named(
 
 
 def test_weights_of_another_family_are_refused(tmp_path: Path) -> None:
-    save_model(build_model(change(width=8, hog=False), 32, seed=1), tmp_path / "wide.keras")
+    save_model(build_model(change(width=8, dropout=0.0), 32, seed=1), tmp_path / "wide.keras")
     with pytest.raises(InputError, match="no layer of"):
-        build_model(change(weights=str(tmp_path / "wide.keras"), hog=False), 32, seed=1)
+        build_model(change(weights=str(tmp_path / "wide.keras")), 32, seed=1)
 
 
 def test_images_too_small_for_a_backbone_are_named() -> None:

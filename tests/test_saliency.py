@@ -53,9 +53,8 @@ def make_linear_model(kernel: np.ndarray) -> keras.Model:
     grey = keras.layers.Rescaling(1 / 255)(keras.ops.expand_dims(images, -1))
     maps = keras.layers.Concatenate()([grey, 1 - grey])
     pooled = keras.layers.GlobalAveragePooling2D(name="features")(maps)
-    last = keras.layers.Dense(1)
-    logits = keras.layers.Reshape((1, 1), name="cnn_logits")(last(pooled))
-    model = keras.Model(images, keras.layers.Activation("sigmoid")(logits))
+    last = keras.layers.Dense(1, name="logits")
+    model = keras.Model(images, keras.layers.Activation("sigmoid")(last(pooled)))
     last.set_weights([kernel.reshape(2, 1), np.zeros(1)])
     return model
 
@@ -70,7 +69,7 @@ def test_heat_is_what_the_last_maps_add_to_the_logit():
 def test_heat_does_not_vanish_where_the_probability_is_one():
     images = np.full((1, 4, 4), 255, np.uint8)
     model = make_linear_model(np.array([90.0, 0.0]))
-    assert model.predict_on_batch(images) == 1
+    assert model.predict_on_batch(images)[0, 0] == 1
     np.testing.assert_allclose(map_heat(model, images), 90, rtol=1e-5)
 
 

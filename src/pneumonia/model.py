@@ -14,12 +14,10 @@ import keras
 from pneumonia.backbones import build_backbone, load_matching_weights
 from pneumonia.errors import InputError
 from pneumonia.files import atomic
-from pneumonia.hog import describe_gradients
 from pneumonia.params import ModelParams
 from pneumonia.processes import keep_freed_memory
 
 NOISE_VARIANCE = 25.0  # grey values squared: what varies less than this is flat, not structure
-RIDGE = 0.3  # half of it times the squared weights is added to a mean loss in nats
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -32,25 +30,22 @@ def build_model(
     squeezed (with `keep_aspect`: padded) to a square of `image_size` and normalised, so that
     exposure, contrast and borders carry over little. The probability is the mean of the members'
     (Lakshminarayanan et al., arXiv 1612.01474), whose logits (N, members) are the output of the
-    layer `logits`, each the mean of a network's and, with `hog`, of a line's. Raises InputError
-    where `weights` cannot be had.
+    layer `logits`. Raises InputError where `weights` cannot be had.
     """
     keep_freed_memory()
     keras.utils.clear_session()  # layer names start anew, so that the saved bytes are the same
     keras.utils.set_random_seed(seed)
     images = keras.Input((None, None), dtype="uint8", name="images")
     x = keras.ops.expand_dims(keras.ops.cast(images, "float32"), -1)
-    greys = keras.layers.Resizing(
+    x = keras.layers.Resizing(
         image_size, image_size, pad_to_aspect_ratio=keep_aspect, antialias=True, name="resize"
     )(x)
-    x = _normalise(greys, hyperparameters.normalisation, window=image_size // 4 | 1)
+    x = _normalise(x, hyperparameters.normalisation, window=image_size // 4 | 1)
     x = _build_members(x, hyperparameters)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     x = keras.layers.Dropout(hyperparameters.dropout, seed=seed, name="dropout")(x)
-    readings = [_read_features(x, hyperparameters.members)]
-    if hyperparameters.hog:
-        readings.append(_read_gradients(greys, image_size, hyperparameters.members))
-    model = keras.Model(images, _average(readings), name="pneumonia")
+    probability = _average_members(x, hyperparameters.members)
+    model = keras.Model(images, probability, name="pneumonia")
     if hyperparameters.start:
         load_matching_weights(model, hyperparameters.start)
     return model
@@ -66,32 +61,13 @@ def _build_members(x: Any, hyperparameters: ModelParams) -> Any:
     return keras.layers.Concatenate(name="maps")(maps) if len(maps) > 1 else maps[0]
 
 
-def _read_features(features: Any, members: int) -> Any:
-    """Logits (N, M, 1) from features (N, M * C), each member's from its own."""
+def _average_members(features: Any, members: int) -> Any:
+    """P(pneumonia) (N, 1) from features (N, members * C): the mean of theirs."""
     each = keras.layers.Reshape((members, -1), name="by_member")(features)
-    lines = keras.layers.EinsumDense(
-        "nmc,mc->nm", output_shape=members, bias_axes="m", dtype="float32", name="cnn_lines"
+    line = keras.layers.EinsumDense(
+        "nmc,mc->nm", output_shape=members, bias_axes="m", dtype="float32", name="logits"
     )
-    return keras.layers.Reshape((members, 1), name="cnn_logits")(lines(each))
-
-
-def _read_gradients(greys: Any, image_size: int, members: int) -> Any:
-    """Logits (N, M, 1) by logistic regression with a ridge penalty, one line for a member."""
-    x = describe_gradients(greys, image_size)
-    x = keras.layers.BatchNormalization(
-        momentum=0.99, epsilon=1e-4, center=False, scale=False, name="hog_norm"
-    )(x)
-    ridge = keras.regularizers.L2(RIDGE / (4 * members))  # its share of the mean loss is 1 / 2M
-    lines = keras.layers.Dense(members, kernel_regularizer=ridge, name="hog_lines")(x)
-    return keras.layers.Reshape((members, 1), name="hog_logits")(lines)
-
-
-def _average(readings: list[Any]) -> Any:
-    """P(pneumonia) (N, 1): a member's logit is the mean of its readings, then theirs is taken."""
-    several = len(readings) > 1
-    x = keras.layers.Concatenate(name="readings")(readings) if several else readings[0]
-    logits = keras.layers.GlobalAveragePooling1D("channels_first", name="logits")(x)
-    probabilities = keras.layers.Activation("sigmoid", name="probabilities")(logits)
+    probabilities = keras.layers.Activation("sigmoid", name="probabilities")(line(each))
     return keras.ops.mean(probabilities, axis=-1, keepdims=True)
 
 

@@ -38,17 +38,10 @@ Report = Callable[[pd.DataFrame], None]
 
 
 def open_logits(model: keras.Model) -> keras.Model:
-    """The same model with the logits (N, M, R) of its M members' R readings as an output too."""
-    outputs = {"logits": model.get_layer("logits").input, "probability": model.outputs[0]}
+    """The same model with its members' logits (N, M, 1) as an output: each learns for itself."""
+    logits = keras.ops.expand_dims(model.get_layer("logits").output, -1)
+    outputs = {"logits": logits, "probability": model.outputs[0]}
     return keras.Model(model.inputs, outputs, name=model.name)
-
-
-def lose(targets: Any, logits: Any, label_smoothing: float) -> Any:
-    """Cross-entropy in nats (N, M), for targets (N, M, 1) and logits (N, M, R): each for itself."""
-    wanted = keras.ops.broadcast_to(targets, keras.ops.shape(logits))
-    return keras.losses.binary_crossentropy(
-        wanted, logits, from_logits=True, label_smoothing=label_smoothing
-    )
 
 
 class LeanAdamW(keras.optimizers.AdamW):
@@ -83,7 +76,11 @@ def compile_model(
     )
     model.compile(
         optimizer=optimizer,
-        loss={"logits": partial(lose, label_smoothing=settings.label_smoothing)},
+        loss={
+            "logits": keras.losses.BinaryCrossentropy(
+                from_logits=True, label_smoothing=settings.label_smoothing
+            )
+        },
         metrics={  # unlike the loss that is descended, these are not weighted
             "probability": [
                 keras.metrics.BinaryCrossentropy(name="loss"),
