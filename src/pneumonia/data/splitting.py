@@ -13,6 +13,7 @@ from pneumonia.data.describing import describe
 from pneumonia.data.duplicates import SIDE, NearPair, find_near_pairs
 from pneumonia.data.published import find_leaks, keep_published
 from pneumonia.data.samples import draw_samples
+from pneumonia.data.slices import join_slices
 from pneumonia.data.sources import Source, find_sources
 from pneumonia.data.store import (
     PARTS,
@@ -51,6 +52,8 @@ def split_dataset(
     ):
         table = decode_sources(root, sources, images, thumbnails, data)
         table["patient"] = name_patients(sources, split)
+        if split.near_duplicates:
+            table["patient"] = join_slices(table, thumbnails)
         near = find_near_copies(table, thumbnails, split)
         table["picture"] = partition.name_pictures(table, near)
         table, leaks = assign_parts(table, split, seed)
