@@ -9,10 +9,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from pneumonia.data import duplicates as near
 from pneumonia.data.decode import read_gray
 from pneumonia.data.partition import find_groups
+from pneumonia.data.slices import find_successors
 from pneumonia.data.sources import find_sources
 from pneumonia.params import load_params
 
@@ -86,15 +88,35 @@ def show_confused(thumbnails: np.ndarray, groups: np.ndarray) -> None:
         print(f"patients  {len(pairs)} candidates at {distance} bits; correlated from {counts}")
 
 
+def show_slices(thumbnails: np.ndarray, table: pd.DataFrame) -> None:
+    """Files numbered one after the other, and as many as chance gives of different patients."""
+    drawn = np.random.default_rng(1).integers(len(table), size=(10 * CHANGED, 2))
+    other = table["patient"].to_numpy()[drawn]
+    others = drawn[other[:, 0] != other[:, 1]]
+    successors = np.array(list(find_successors(table)), int).reshape(-1, 2)
+    kinds = {"numbered one after the other": successors, "of different patients": others}
+    for name, pairs in kinds.items():
+        if not len(pairs):
+            continue
+        found = near.correlate(*(near.sharpen(thumbnails[pairs[:, side]]) for side in (0, 1)))
+        shares = [f"{bound}: {(found >= bound).sum()}" for bound in (0.3, 0.4, 0.5)]
+        print(f"slices    {len(pairs)} pairs {name}; correlated from", ", ".join(shares))
+
+
 def main(folder: Path) -> None:
     params = load_params(Path("params.yaml"))
-    paths = [source.path for source in find_sources(folder, params.data.classes)]
+    sources = find_sources(folder, params.data.classes)
+    paths = [source.path for source in sources]
     names = find_groups((Path(path).name for path in paths), params.split.group_pattern)
     thumbnails = np.stack([near.make_thumbnail(read_gray(folder / path)) for path in paths])
     chosen = np.random.default_rng(0).choice(len(paths), CHANGED, replace=False)
     print(f"{'':34}", *(f"{distance} bits" for distance in DISTANCES))
     show_found([read_gray(folder / paths[row]) for row in chosen])
     show_confused(thumbnails, np.array(names))
+    labels = [source.label for source in sources]
+    show_slices(
+        thumbnails, pd.DataFrame({"path": paths, "label": labels, "patient": names, "reason": ""})
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pandas as pd
 from pneumonia.data.duplicates import Unions, correlate, sharpen
 from pneumonia.data.store import Scratch
 
-RESEMBLE = 0.4  # correlation; how it was chosen: docs/data-checks.md
+RESEMBLE = 0.3  # correlation; how it was chosen: docs/data-checks.md
 
 
 def join_slices(table: pd.DataFrame, thumbnails: Scratch) -> list[str]:
