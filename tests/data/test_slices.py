@@ -71,7 +71,7 @@ def test_patients_that_a_table_names_are_believed(
 ) -> None:
     write_scan(root / "NORMAL", [7, 8], seed=99)
     files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
-    rows = [f"{file},{file.split('/')[0]},p{number}" for number, file in enumerate(files)]
+    rows = [f"{file},{file.split('/')[0]},{Path(file).stem}" for file in files]
     (root / "manifest.csv").write_text("\n".join(["path,label,patient", *rows]) + "\n")
     groups = split(params, root, tmp_path / "out")
     assert groups["NORMAL/7.png"] != groups["NORMAL/8.png"]

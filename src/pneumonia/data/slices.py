@@ -16,13 +16,14 @@ from pneumonia.data.store import Scratch
 RESEMBLE = 0.3  # correlation; how it was chosen: docs/data-checks.md
 
 
-def join_slices(table: pd.DataFrame, thumbnails: Scratch) -> list[str]:
+def join_slices(table: pd.DataFrame, thumbnails: Scratch, unnamed: list[bool]) -> list[str]:
     """Patients (N,): those of the table, but one for each run of neighbouring slices.
 
     Columns read: path, label, patient, reason; rows of `thumbnails` are the table's positions.
+    Only files that are `unnamed` (N,), whose patient the file name alone tells, are joined.
     """
     joined = Unions(len(table))
-    for row, following in find_successors(table):
+    for row, following in find_successors(table[unnamed]):
         pictures = sharpen(thumbnails.read([row, following]))
         if correlate(pictures[:1], pictures[1:])[0] >= RESEMBLE:
             joined.join(row, following)
@@ -31,10 +32,10 @@ def join_slices(table: pd.DataFrame, thumbnails: Scratch) -> list[str]:
 
 
 def find_successors(table: pd.DataFrame) -> Iterator[tuple[int, int]]:
-    """Rows of usable files of one class, numbered one after the other, each its own patient."""
+    """Index of usable files of one class, numbered one after the other, each its own patient."""
     numbered: dict[tuple[int, str, int], int] = {}
-    columns = zip(table["path"], table["label"], table["patient"], table["reason"], strict=True)
-    for row, (path, label, patient, reason) in enumerate(columns):
+    columns = table[["path", "label", "patient", "reason"]].itertuples(name=None)
+    for row, path, label, patient, reason in columns:
         number = re.fullmatch(r"(.*?)(\d+)", patient)
         if number and patient == Path(path).stem and not reason:
             numbered[label, number[1], int(number[2])] = row

@@ -53,7 +53,8 @@ def split_dataset(
         table = decode_sources(root, sources, images, thumbnails, data)
         table["patient"] = name_patients(sources, split)
         if split.near_duplicates:
-            table["patient"] = join_slices(table, thumbnails)
+            unnamed = [split.group_by == "name" or not source.patient for source in sources]
+            table["patient"] = join_slices(table, thumbnails, unnamed)
         near = find_near_copies(table, thumbnails, split)
         table["picture"] = partition.name_pictures(table, near)
         table, leaks = assign_parts(table, split, seed)
