@@ -26,9 +26,10 @@ def write_scan(folder: Path, numbers: list[int], seed: int, prefix: str = "") ->
 def split(params: Params, root: Path, output: Path, **changes: object) -> dict[str, str]:
     """The group of each file by its name."""
     chosen = params.split.model_copy(update=changes)
-    split_dataset(root, output, params.data, chosen, params.seed)
+    figures, _ = split_dataset(root, output, params.data, chosen, params.seed)
     manifest = load_manifest(output / "manifest.csv")
     assert manifest.groupby("group")["split"].nunique().max() == 1
+    assert figures["joined_slices"] == len(manifest) - manifest["patient"].nunique()
     return dict(zip(manifest["path"], manifest["group"], strict=True))
 
 

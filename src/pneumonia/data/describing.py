@@ -25,10 +25,14 @@ def describe(
     table: pd.DataFrame,
     extras: pd.DataFrame,
     near: Sequence[NearPair],
+    slices: int,
     leaks: dict[str, Any] | None,
     name: str,
 ) -> dict[str, Any]:
-    """All figures of a split table, one row a file; `extras` are the user's row-aligned columns."""
+    """All figures of a split table, one row a file; `extras` are the user's row-aligned columns.
+
+    `slices` counts the files that were given the patient of a neighbouring slice.
+    """
     usable = table[table["reason"] == ""]
     left_out = table[table["reason"] != ""]
     kinds = left_out["reason"].str.split(":").str[0].value_counts()
@@ -45,6 +49,7 @@ def describe(
         ),
         "patients": int(usable["group"].nunique()),
         "joined_patients": int(usable["patient"].nunique() - usable["group"].nunique()),
+        "joined_slices": slices,
         "duplicates": int(usable["pixels"].duplicated().sum()),
         "near_copies": list_near_copies(table, near),
         "distributions": [

@@ -51,10 +51,12 @@ def split_dataset(
         replace_entries(output, last="manifest.csv") as partial,
     ):
         table = decode_sources(root, sources, images, thumbnails, data)
-        table["patient"] = name_patients(sources, split)
+        named = name_patients(sources, split)
+        table["patient"] = named
         if split.near_duplicates:
             unnamed = [split.group_by == "name" or not source.patient for source in sources]
             table["patient"] = join_slices(table, thumbnails, unnamed)
+        slices = int((table["patient"] != named).sum())
         near = find_near_copies(table, thumbnails, split)
         table["picture"] = partition.name_pictures(table, near)
         table, leaks = assign_parts(table, split, seed)
@@ -62,7 +64,7 @@ def split_dataset(
         draw_samples(partial / "samples.png", images, table)
         table["duplicate_of"] = table["picture"].where(table["picture"] != table["path"], "")
         write_csv(partial / "manifest.csv", table[COLUMNS].join(extras))
-    return describe(table, extras, near, leaks, data.name), table
+    return describe(table, extras, near, slices, leaks, data.name), table
 
 
 def tabulate_extras(sources: list[Source]) -> pd.DataFrame:
