@@ -13,8 +13,9 @@ from test_training import SMALL
 
 from pneumonia.backbones import BUILDERS
 from pneumonia.errors import InputError
-from pneumonia.model import NOISE_VARIANCE, build_model, load_model, save_model
+from pneumonia.model import build_model, load_model, save_model
 from pneumonia.params import ModelParams
+from pneumonia.preprocessing import NOISE_VARIANCE
 
 IMAGES = np.random.default_rng(0).integers(50, 100, (2, 40, 40)).astype("uint8")
 
@@ -87,9 +88,29 @@ def test_weights_that_cannot_be_read_are_named(
 
 
 def test_weights_of_another_family_are_refused(tmp_path: Path) -> None:
-    save_model(build_model(change(width=8, dropout=0.0), 32, seed=1), tmp_path / "wide.keras")
+    save_model(build_model(change(width=8, gradients=False), 32, seed=1), tmp_path / "wide.keras")
     with pytest.raises(InputError, match="no layer of"):
         build_model(change(weights=str(tmp_path / "wide.keras")), 32, seed=1)
+
+
+def test_every_third_member_reads_edges_and_all_see_their_histogram() -> None:
+    model = build_model(change(members=6), 32, seed=1)
+    layers = [model.get_layer(name).output for name in ("cnn_logits", "hog_logits")]
+    reader = keras.Model(model.inputs, [*layers, model.get_layer("probabilities").output])
+    (network, line, p), inverted = (reader.predict_on_batch(x) for x in (IMAGES, 255 - IMAGES))
+    moved = np.abs(inverted[0] - network).max(axis=0)
+    assert (moved[[2, 5]] < 1e-4).all()
+    assert (moved[[0, 1, 3, 4]] > 1e-3).all()
+    np.testing.assert_allclose(inverted[1], line, atol=1e-4)
+    np.testing.assert_allclose(p, 1 / (1 + np.exp(-0.75 * network - 0.25 * line)), atol=1e-6)
+
+
+def test_without_gradients_there_are_greys_alone() -> None:
+    model = build_model(change(members=3, gradients=False), 32, seed=1)
+    assert not [layer.name for layer in model.layers if "hog" in layer.name]
+    logits = keras.Model(model.inputs, model.get_layer("cnn_logits").output)
+    moved = np.abs(logits.predict_on_batch(255 - IMAGES) - logits.predict_on_batch(IMAGES))
+    assert (moved.max(axis=0) > 1e-3).all()
 
 
 def test_images_too_small_for_a_backbone_are_named() -> None:

@@ -53,7 +53,7 @@ def make_linear_model(kernel: np.ndarray) -> keras.Model:
     grey = keras.layers.Rescaling(1 / 255)(keras.ops.expand_dims(images, -1))
     maps = keras.layers.Concatenate()([grey, 1 - grey])
     pooled = keras.layers.GlobalAveragePooling2D(name="features")(maps)
-    last = keras.layers.Dense(1, name="logits")
+    last = keras.layers.Dense(1, name="cnn_logits")
     model = keras.Model(images, keras.layers.Activation("sigmoid")(last(pooled)))
     last.set_weights([kernel.reshape(2, 1), np.zeros(1)])
     return model

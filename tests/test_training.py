@@ -24,7 +24,7 @@ from pneumonia.params import ModelParams, TrainParams
 from pneumonia.training import judge_unseen, keep_epochs, open_logits, summarise, train_model
 
 SMALL = ModelParams(
-    backbone="cnn", weights="none", normalisation="local", members=2,
+    backbone="cnn", weights="none", normalisation="local", gradients=True, members=2,
     width=4, depth=1, dropout=0.3, learning_rate=0.01, weight_decay=0.01,
 )  # fmt: skip
 RECIPE = TrainParams(
@@ -161,9 +161,9 @@ def test_a_member_learns_nothing_from_its_own_share(tmp_path: Path) -> None:
         model, _ = train_model(
             SMALL, 16, make_part(2), val, recipe, seed=1, work=tmp_path / name, crossed=crossed
         )
-        logits.append(open_logits(model).predict_on_batch(val.images)["logits"][:, :, 0])
+        logits.append(open_logits(model).predict_on_batch(val.images)["logits"])
     np.testing.assert_array_equal(logits[0][:, 0], logits[1][:, 0])
-    assert np.abs(logits[0][:, 1] - logits[1][:, 1]).max() > 0.01
+    assert (np.abs(logits[0][:, 1] - logits[1][:, 1]).max(axis=0) > 0.01).all()
 
 
 def test_who_has_not_seen_an_image_judges_it(whole: Whole) -> None:
@@ -178,8 +178,8 @@ def test_who_has_not_seen_an_image_judges_it(whole: Whole) -> None:
 
 def test_scores_that_are_not_finite_give_no_figures() -> None:
     model, val = build_model(SMALL, 16, seed=1), make_part(1)
-    logits = model.get_layer("logits")
-    logits.set_weights([np.full_like(weights, np.nan) for weights in logits.get_weights()])
+    lines = model.get_layer("cnn_logits")
+    lines.set_weights([np.full_like(weights, np.nan) for weights in lines.get_weights()])
     figures = judge_unseen(open_members(model), val, np.ones((24, 2), bool))
     assert set(figures) == {"loss", "accuracy", "auc"}
     assert np.isnan(list(figures.values())).all()
@@ -218,8 +218,8 @@ def test_the_seed_decides_the_weights() -> None:
 def test_members_differ_and_their_mean_is_the_probability(whole: Whole) -> None:
     model = load_model(whole.work / "model.keras")
     images = make_part(1).images
-    logits = open_logits(model).predict_on_batch(images)["logits"][:, :, 0]
-    assert logits.shape == (24, 2)
-    assert np.abs(logits[:, 0] - logits[:, 1]).max() > 0.01
-    mean = (1 / (1 + np.exp(-logits))).mean(axis=1)
+    logits = open_logits(model).predict_on_batch(images)["logits"]
+    assert logits.shape == (24, 2, 2)  # of network and histogram
+    assert (np.abs(logits[:, 0] - logits[:, 1]).max(axis=0) > 0.01).all()
+    mean = (1 / (1 + np.exp(-logits @ [0.75, 0.25]))).mean(axis=1)
     np.testing.assert_allclose(predict_images(model, images), mean, atol=1e-6)

@@ -15,9 +15,16 @@ from pneumonia.backbones import build_backbone, load_matching_weights
 from pneumonia.errors import InputError
 from pneumonia.files import atomic
 from pneumonia.params import ModelParams
+from pneumonia.preprocessing import (
+    describe_histograms,
+    normalise_greys,
+    normalise_votes,
+    vote_orientations,
+)
 from pneumonia.processes import keep_freed_memory
 
-NOISE_VARIANCE = 25.0  # grey values squared: what varies less than this is flat, not structure
+RIDGE = 0.3  # half of it times the squared weights is added to a mean loss in nats
+HISTOGRAM_SHARE = 0.25  # of a member's logit; the rest is its network's
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -29,100 +36,78 @@ def build_model(
     Takes uint8 images (N, any height, any width), gives float32 P(pneumonia) (N, 1). Images are
     squeezed (with `keep_aspect`: padded) to a square of `image_size` and normalised, so that
     exposure, contrast and borders carry over little. The probability is the mean of the members'
-    (Lakshminarayanan et al., arXiv 1612.01474), whose logits (N, members) are the output of the
-    layer `logits`. Raises InputError where `weights` cannot be had.
+    (Lakshminarayanan et al., arXiv 1612.01474), `probabilities` (N, M). A member is a network, its
+    logit in `cnn_logits` (N, M), and with `gradients` a line through a histogram of oriented
+    gradients as well, in `hog_logits`. Raises InputError where `weights` cannot be had.
     """
     keep_freed_memory()
     keras.utils.clear_session()  # layer names start anew, so that the saved bytes are the same
     keras.utils.set_random_seed(seed)
     images = keras.Input((None, None), dtype="uint8", name="images")
     x = keras.ops.expand_dims(keras.ops.cast(images, "float32"), -1)
-    x = keras.layers.Resizing(
+    greys = keras.layers.Resizing(
         image_size, image_size, pad_to_aspect_ratio=keep_aspect, antialias=True, name="resize"
     )(x)
-    x = _normalise(x, hyperparameters.normalisation, window=image_size // 4 | 1)
-    x = _build_members(x, hyperparameters)
+    votes = vote_orientations(greys) if hyperparameters.gradients else None
+    x = _build_members(greys, votes, hyperparameters)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     x = keras.layers.Dropout(hyperparameters.dropout, seed=seed, name="dropout")(x)
-    probability = _average_members(x, hyperparameters.members)
-    model = keras.Model(images, probability, name="pneumonia")
+    logits = _read_features(x, hyperparameters.members)
+    if votes is not None:
+        histograms = _read_histograms(votes, hyperparameters.members)
+        logits = (1 - HISTOGRAM_SHARE) * logits + HISTOGRAM_SHARE * histograms
+    probabilities = keras.layers.Activation("sigmoid", name="probabilities")(logits)
+    mean = keras.ops.mean(probabilities, axis=-1, keepdims=True)
+    model = keras.Model(images, mean, name="pneumonia")
     if hyperparameters.start:
         load_matching_weights(model, hyperparameters.start)
     return model
 
 
-def _build_members(x: Any, hyperparameters: ModelParams) -> Any:
-    """Feature maps of all members, one after the other (N, h, w, members * C)."""
+def _build_members(greys: Any, votes: Any, hyperparameters: ModelParams) -> Any:
+    """Feature maps of all members, one after the other (N, h, w, M * C).
+
+    With `votes` every third reads these instead of `greys`: members that err together help little.
+    """
+    x = normalise_greys(greys, hyperparameters.normalisation)
     if hyperparameters.backbone != "cnn":
         return build_backbone(x, hyperparameters)
-    maps = [
-        _build_cnn(x, hyperparameters, f"member{i + 1}_") for i in range(hyperparameters.members)
-    ]
+    maps = []
+    for i in range(hyperparameters.members):
+        name = f"member{i + 1}_"
+        if votes is not None and i % 3 == 2:
+            stem = _convolve(normalise_votes(votes, name), hyperparameters.width, f"{name}stem")
+        else:
+            stem = _convolve(x, hyperparameters.width, f"{name}stem", kernel=5, stride=2)
+        maps.append(_build_blocks(stem, hyperparameters, name))
     return keras.layers.Concatenate(name="maps")(maps) if len(maps) > 1 else maps[0]
 
 
-def _average_members(features: Any, members: int) -> Any:
-    """P(pneumonia) (N, 1) from features (N, members * C): the mean of theirs."""
+def _read_features(features: Any, members: int) -> Any:
+    """Logits (N, M) from features (N, M * C), each member's from its own."""
     each = keras.layers.Reshape((members, -1), name="by_member")(features)
-    line = keras.layers.EinsumDense(
-        "nmc,mc->nm", output_shape=members, bias_axes="m", dtype="float32", name="logits"
-    )
-    probabilities = keras.layers.Activation("sigmoid", name="probabilities")(line(each))
-    return keras.ops.mean(probabilities, axis=-1, keepdims=True)
+    return keras.layers.EinsumDense(
+        "nmc,mc->nm", output_shape=members, bias_axes="m", dtype="float32", name="cnn_logits"
+    )(each)
 
 
-def _build_cnn(x: Any, hyperparameters: ModelParams, prefix: str) -> Any:
-    """A residual CNN after He et al., arXiv 1512.03385: a stem, then blocks that halve it."""
-    width = hyperparameters.width
-    x = _convolve(x, width, f"{prefix}stem", kernel=5, stride=2)
+def _read_histograms(votes: Any, members: int) -> Any:
+    """Logits (N, M) by ridge regression from where which edges are, one line for a member."""
+    x = keras.layers.BatchNormalization(
+        momentum=0.99, epsilon=1e-4, center=False, scale=False, name="hog_norm"
+    )(describe_histograms(votes))
+    ridge = keras.regularizers.L2(RIDGE / (4 * members))  # its share of the mean loss is 1 / 2M
+    return keras.layers.Dense(members, kernel_regularizer=ridge, name="hog_logits")(x)
+
+
+def _build_blocks(x: Any, hyperparameters: ModelParams, prefix: str) -> Any:
+    """The rest of a residual CNN after He et al., arXiv 1512.03385: blocks that halve its stem."""
     for block in range(hyperparameters.depth):
-        name = f"{prefix}block{block + 1}"
-        x = _convolve(x, width * 2**block, name)
+        width, name = hyperparameters.width * 2**block, f"{prefix}block{block + 1}"
+        x = _convolve(x, width, name)
         x = keras.layers.MaxPooling2D(padding="same", name=f"{name}_pool")(x)
-        x = _add_residual(x, width * 2**block, f"{name}_residual")
+        x = _add_residual(x, width, f"{name}_residual")
     return x
-
-
-def _normalise(x: Any, kind: str, window: int) -> Any:
-    """Grey values (N, H, W, 1) as float32 (N, H, W, 1 or 2), about 0 with a spread of about 1.
-
-    none: scaled alone; image: by the mean and deviation of the image; local: by those of a square
-    about each pixel; both: image and local as two channels. Pyright does not know the arithmetic
-    of Keras tensors.
-    """
-    if kind == "none":
-        return keras.layers.Rescaling(1 / 64, offset=-2, name="scale")(x)
-    channels = []
-    if kind in ("image", "both"):
-        standardise = keras.layers.GroupNormalization(
-            1, epsilon=NOISE_VARIANCE, center=False, scale=False, name="standardise"
-        )
-        channels.append(standardise(x))
-    if kind in ("local", "both"):
-        channels.append(_normalise_locally(x, window))
-    return keras.layers.Concatenate(name="channels")(channels) if kind == "both" else channels[0]
-
-
-def _normalise_locally(x: Any, window: int) -> Any:
-    """Grey values less their mean, over their standard deviation, in a square about each pixel.
-
-    Source: Jarrett et al., What is the best multi-stage architecture for object recognition?, ICCV
-    2009 (local contrast normalisation), with an even window instead of a Gaussian one. `x` is a
-    Keras tensor (N, H, W, 1), so is what it gives; pyright does not know their arithmetic.
-    """
-
-    def average(values: Any, name: str) -> Any:
-        for side in ("rows", "columns"):
-            values = keras.layers.AveragePooling1D(window, 1, "same", name=f"{name}_{side}")(values)
-            values = keras.layers.Permute((2, 1), name=f"{name}_{side}_turned")(values)
-        return values
-
-    # with the columns as channels: over a single channel TensorFlow pools far slower
-    x = keras.layers.Reshape(x.shape[1:3], name="local_plane")(x)
-    mean = average(x, "local_mean")
-    variance = average(keras.ops.square(x), "local_square") - keras.ops.square(mean)
-    positive = keras.layers.ReLU(name="local_variance")(variance)
-    return keras.ops.expand_dims((x - mean) / keras.ops.sqrt(positive + NOISE_VARIANCE), -1)
 
 
 def _convolve(

@@ -75,6 +75,7 @@ class ModelParams(Section):
     backbone: Literal["cnn", "efficientnetv2b0", "densenet121", "mobilenetv3small"]
     weights: Annotated[str, Field(min_length=1)]
     normalisation: Literal["none", "image", "local", "both"]
+    gradients: bool
     members: Annotated[int, Field(ge=1, le=16)]
     width: Annotated[int, Field(ge=4, le=256)]
     depth: Annotated[int, Field(ge=1, le=6)]

@@ -10,13 +10,14 @@ def map_heat(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np
     """Grad-CAM, float32 (N, H, W), not negative, of uint8 images (N, H, W).
 
     What in the last feature maps (those that the layer `features` pools) raises the logit of
-    pneumonia, the mean of the members', enlarged to the image; in logits, so that the mean over an
-    image is what all its heat adds. Source: Selvaraju et al., Grad-CAM, ICCV 2017. The logit and
-    not the probability is followed back, since the latter's gradient vanishes where it is sure.
+    pneumonia, the mean of the members' networks, enlarged to the image; lines through histograms
+    have no maps. In logits, so that the mean over an image is what all its heat adds. Source:
+    Selvaraju et al., Grad-CAM, ICCV 2017. The logit and not the probability is followed back,
+    since the latter's gradient vanishes where it is sure.
     """
     features: keras.layers.Layer = model.get_layer("features")
     body = keras.Model(model.inputs, features.input)
-    head = keras.Model(features.input, model.get_layer("logits").output)
+    head = keras.Model(features.input, model.get_layer("cnn_logits").output)
 
     @tf.function(reduce_retracing=True)  # preprocessing wants a graph: eagerly it stays uint8
     def map_batch(batch: tf.Tensor) -> tf.Tensor:

@@ -30,6 +30,7 @@ from pneumonia.progress import announce
 
 WARM_UP_SHARE = 0.2
 CLIP = 1e-7  # of probabilities, as Keras does for the loss of the training images
+READINGS = ("cnn_logits", "hog_logits")
 FIGURES = ("loss", "accuracy", "auc")
 WEIGHTS, STATE = "{:03d}.weights.h5", "state-{:03d}.weights.h5"
 Logs = dict[str, float] | None
@@ -38,10 +39,18 @@ Report = Callable[[pd.DataFrame], None]
 
 
 def open_logits(model: keras.Model) -> keras.Model:
-    """The same model with its members' logits (N, M, 1) as an output: each learns for itself."""
-    logits = keras.ops.expand_dims(model.get_layer("logits").output, -1)
-    outputs = {"logits": logits, "probability": model.outputs[0]}
+    """The same model with what its M members' R readings say as an output: logits (N, M, R)."""
+    readings = [layer.output for layer in model.layers if layer.name in READINGS]
+    outputs = {"logits": keras.ops.stack(readings, axis=-1), "probability": model.outputs[0]}
     return keras.Model(model.inputs, outputs, name=model.name)
+
+
+def lose(targets: Any, logits: Any, label_smoothing: float) -> Any:
+    """Cross-entropy in nats (N, M), for targets (N, M, 1) and logits (N, M, R): each for itself."""
+    wanted = keras.ops.broadcast_to(targets, keras.ops.shape(logits))
+    return keras.losses.binary_crossentropy(
+        wanted, logits, from_logits=True, label_smoothing=label_smoothing
+    )
 
 
 class LeanAdamW(keras.optimizers.AdamW):
@@ -76,11 +85,7 @@ def compile_model(
     )
     model.compile(
         optimizer=optimizer,
-        loss={
-            "logits": keras.losses.BinaryCrossentropy(
-                from_logits=True, label_smoothing=settings.label_smoothing
-            )
-        },
+        loss={"logits": partial(lose, label_smoothing=settings.label_smoothing)},
         metrics={  # unlike the loss that is descended, these are not weighted
             "probability": [
                 keras.metrics.BinaryCrossentropy(name="loss"),

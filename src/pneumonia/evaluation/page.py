@@ -102,7 +102,7 @@ def _describe(facts: Facts) -> dict[str, Any]:
             f"{name} = {label}" for name, label in params["data"]["classes"].items()
         ),
         "crossed": facts.hyperparameters.get("members", 1) > 1 and params["train"]["cross_fit"],
-        "network": _name_network(facts.hyperparameters.get("members", 1)),
+        "network": _name_network(facts.hyperparameters),
         "hyperparameters": [
             (k.replace("_", " "), show_setting(v)) for k, v in facts.hyperparameters.items()
         ],
@@ -161,10 +161,13 @@ def _are_apart(data: dict[str, Any]) -> bool:
     return not (leaky and leaks.get("kept") and not leaks.get("repaired"))
 
 
-def _name_network(members: int) -> str:
-    if members == 1:
-        return "A convolutional network with its preprocessing inside"
-    return f"The mean of {members} convolutional networks with their preprocessing inside"
+def _name_network(hyperparameters: dict[str, Any]) -> str:
+    members = hyperparameters.get("members", 1)
+    several = f"The mean of {members} convolutional networks"
+    name = "A convolutional network" if members == 1 else several
+    if hyperparameters.get("gradients"):
+        name += ", beside each a line through a histogram of oriented gradients,"
+    return f"{name} with the preprocessing inside"
 
 
 def _tell_search(facts: Facts) -> str:
