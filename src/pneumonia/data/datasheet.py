@@ -114,7 +114,7 @@ def draw_left_out(axes: Axes, figures: dict[str, Any]) -> None:
         **dict(list(figures["reasons"].items())[:SHOWN]),
         "kept: equal copies": figures["duplicates"],
         "kept: near copies": figures["near_copies"]["files"],
-        "kept: slices joined to the ones beside": figures["joined_slices"],
+        "kept: neighbouring slices, joined": figures["joined_slices"],
         "kept: patients joined by copies": figures["joined_patients"],
     }
     names = [textwrap.fill(name, 26) for name in rows]
