@@ -116,7 +116,7 @@ def test_a_change_of_evaluate_reruns_evaluate_alone_in_temp(project: Project) ->
     runs = len(list_results(project))
     said = project.run(
         *("dvc", "exp", "run", "--temp", "-n", "careful"),
-        *("-S", "evaluate.threshold_rule=sensitivity", "-S", "evaluate.calibration=isotonic"),
+        *("-S", "evaluate.threshold_rule=sensitivity", "-S", "evaluate.calibration=temperature"),
         *("-S", "evaluate.log_images=true"),
     )
     ran = [line.split("'")[1] for line in said.splitlines() if "Running stage" in line]
