@@ -47,7 +47,8 @@ def make_result(folder: Path, params: Params, labels: np.ndarray, raw: np.ndarra
     write_json(paths.metrics / "train.json", train)
     best = {"best_score": 0.9, "best_trial": 1, "completed": 2, "default_score": None, "trials": 3}
     write_json(paths.metrics / "tune.json", best)
-    write_json(paths.models / "hyperparameters.json", {"width": 8, "members": 3})
+    chosen = {"width": 8, "members": 3, "gradients": True}
+    write_json(paths.models / "hyperparameters.json", chosen)
     paths.plots.mkdir()
     (paths.plots / "trials.csv").write_text(TRIALS)
     columns = [f"{p}_{m}" for m in ("loss", "accuracy") for p in ("train", "val", "test")]
@@ -130,7 +131,7 @@ def test_page_holds_everything_and_needs_nothing(result: ResultPaths) -> None:
     for words in ("Files found: 243", "Left out: 3", "Intended use", "Limits", figures["rule"]):
         assert words in shown
     assert figures["model_sha256"] in shown
-    assert "mean of 3 convolutional networks" in shown
+    assert "mean of 3 convolutional networks, every third on edges instead of greys" in shown
 
 
 def test_names_of_files_columns_and_reasons_are_escaped(result: ResultPaths) -> None:

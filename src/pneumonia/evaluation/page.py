@@ -162,11 +162,12 @@ def _are_apart(data: dict[str, Any]) -> bool:
 
 
 def _name_network(hyperparameters: dict[str, Any]) -> str:
-    members = hyperparameters.get("members", 1)
-    several = f"The mean of {members} convolutional networks"
-    name = "A convolutional network" if members == 1 else several
-    if hyperparameters.get("gradients"):
-        name += ", beside each a line through a histogram of oriented gradients,"
+    members, gradients = hyperparameters.get("members", 1), hyperparameters.get("gradients")
+    name = "A convolutional network"
+    if members > 1:
+        name = f"The mean of {members} convolutional networks"
+        name += ", every third on edges instead of greys" if gradients and members > 2 else ""
+    name += ", beside each a line through a histogram of oriented gradients," if gradients else ""
     return f"{name} with the preprocessing inside"
 
 
