@@ -64,6 +64,9 @@ def strike(project: Project, blow: Blow, rng: random.Random) -> bool:
             return False
         (os.kill if dvc_alone else os.killpg)(process.pid, kind)
         process.wait()
+        lock = project.root / ".dvc/tmp/rwlock"
+        if lock.exists() and not lock.read_text():  # DVC was killed while it wrote: docs/runs.md
+            lock.unlink()
         return True
     return False
 
