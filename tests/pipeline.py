@@ -98,6 +98,15 @@ class Project:
         return f"sqlite:///{self.root / 'mlflow.db'}"
 
 
+def change_params(root: Path, changes: dict[str, str]) -> None:
+    """Replace texts of params.yaml, each of which must be there."""
+    params = (root / "params.yaml").read_text()
+    for old, new in changes.items():
+        assert old in params, old
+        params = params.replace(old, new)
+    (root / "params.yaml").write_text(params)
+
+
 def clone_project(folder: Path) -> Project:
     """Copy what Git knows of this checkout, shrink its parameters, and commit it."""
     root = folder / "project"
@@ -108,11 +117,7 @@ def clone_project(folder: Path) -> Project:
         if Path(name).is_file() and not name.startswith(("metrics/", "plots/")):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(name, root / name)
-    params = (root / "params.yaml").read_text()
-    for old, new in SMALL.items():
-        assert old in params, old
-        params = params.replace(old, new)
-    (root / "params.yaml").write_text(params)
+    change_params(root, SMALL)
     phantom = root / "data/phantom/dvc.yaml"
     phantom.write_text(phantom.read_text().replace("--images 600", "--images 90"))
     for lock in (root / "dvc.lock", root / "data/phantom/dvc.lock"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import mlflow
 import psutil
 import pytest
-from pipeline import Project, clone_project
+from pipeline import Project, change_params, clone_project
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of MLflow's and DVC's own dependencies
 
@@ -70,14 +70,9 @@ def strike(project: Project, blow: Blow, rng: random.Random) -> bool:
 
 def test_killed_pipeline_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     project = clone_project(tmp_path)
-    params = project.root / "params.yaml"
     # so many copies that the first blow strikes the stage, not DVC while it writes its own files
     longer = {"epochs: 2 ": "epochs: 6 ", "min_images: 0 ": "min_images: 40000 "}
-    content = params.read_text()
-    for old, new in longer.items():
-        assert old in content
-        content = content.replace(old, new)
-    params.write_text(content)
+    change_params(project.root, longer)
     rng = random.Random(SEED)
     assert sum(strike(project, blow, rng) for blow in BLOWS) >= 4
     project.run("dvc", "repro")

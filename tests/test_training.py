@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from pneumonia.batches import EpochCopies, weigh_classes
 from pneumonia.crossfit import Crossed
@@ -223,3 +224,11 @@ def test_members_differ_and_their_mean_is_the_probability(whole: Whole) -> None:
     assert (np.abs(logits[:, 0] - logits[:, 1]).max(axis=0) > 0.01).all()
     mean = (1 / (1 + np.exp(-logits @ [0.75, 0.25]))).mean(axis=1)
     np.testing.assert_allclose(predict_images(model, images), mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("reading", [0, 1])
+def test_network_and_histogram_tell_the_classes_each_by_itself(whole: Whole, reading: int) -> None:
+    model, part = load_model(whole.work / "model.keras"), make_part(1)
+    logits = open_logits(model).predict_on_batch(part.images)["logits"]
+    for said in logits[:, :, reading].T:
+        assert roc_auc_score(part.labels, said) > 0.9
