@@ -102,7 +102,7 @@ def test_every_third_member_reads_edges_and_all_see_their_histogram() -> None:
     assert (moved[[2, 5]] < 1e-4).all()
     assert (moved[[0, 1, 3, 4]] > 1e-3).all()
     np.testing.assert_allclose(inverted[1], line, atol=1e-4)
-    np.testing.assert_allclose(p, 1 / (1 + np.exp(-0.75 * network - 0.25 * line)), atol=1e-6)
+    np.testing.assert_allclose(p, 1 / (1 + np.exp(-0.6 * network - 0.4 * line)), atol=1e-6)
 
 
 def test_without_gradients_there_are_greys_alone() -> None:

@@ -9,6 +9,7 @@ import pytest
 from pneumonia.data.decode import fit_square
 from pneumonia.data.phantom import simulate_samples
 from pneumonia.data.store import Part
+from pneumonia.errors import InputError
 from pneumonia.model import build_model
 from pneumonia.params import ModelParams, Params
 from pneumonia.saliency import map_heat, measure_heat
@@ -35,7 +36,7 @@ def test_heat_of_trained_models_lies_in_the_lesions(phantom, params: Params, tmp
     small = ModelParams(**params.model.model_dump() | changes)
     untrained = build_model(small, SIZE, seed=1)
     settings = params.train.model_copy(update={"epochs": 8, "epoch_images": 512})
-    train = Part(images[SHOWN:], labels[SHOWN:])
+    train = Part(np.stack([images, images], axis=1)[SHOWN:], labels[SHOWN:])
     unseen = Part(images[:SHOWN], labels[:SHOWN])
     trained, _ = train_model(small, SIZE, train, unseen, settings, seed=1, work=tmp_path / "work")
     sick = np.flatnonzero(unseen.labels)
@@ -71,6 +72,13 @@ def test_heat_does_not_vanish_where_the_probability_is_one():
     model = make_linear_model(np.array([90.0, 0.0]))
     assert model.predict_on_batch(images)[0, 0] == 1
     np.testing.assert_allclose(map_heat(model, images), 90, rtol=1e-5)
+
+
+def test_a_model_of_an_earlier_version_is_refused():
+    images = keras.Input((None, None), dtype="uint8")
+    pooled = keras.layers.Identity(name="features")(images)
+    with pytest.raises(InputError, match="no layer cnn_logits"):
+        map_heat(keras.Model(images, pooled), np.zeros((1, 4, 4), np.uint8))
 
 
 def test_share_of_heat_and_pointing_game_by_hand():

@@ -24,7 +24,7 @@ from pneumonia.preprocessing import (
 from pneumonia.processes import keep_freed_memory
 
 RIDGE = 0.3  # half of it times the squared weights is added to a mean loss in nats
-HISTOGRAM_SHARE = 0.25  # of a member's logit; the rest is its network's
+HISTOGRAM_SHARE = 0.4  # of a member's logit; the rest is its network's
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -48,7 +48,8 @@ def build_model(
     greys = keras.layers.Resizing(
         image_size, image_size, pad_to_aspect_ratio=keep_aspect, antialias=True, name="resize"
     )(x)
-    votes = vote_orientations(greys) if hyperparameters.gradients else None
+    edges = keras.layers.Identity(name="edges")(greys)  # training puts other copies here
+    votes = vote_orientations(edges) if hyperparameters.gradients else None
     x = _build_members(greys, votes, hyperparameters)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     x = keras.layers.Dropout(hyperparameters.dropout, seed=seed, name="dropout")(x)
@@ -94,7 +95,7 @@ def _read_features(features: Any, members: int) -> Any:
 def _read_histograms(votes: Any, members: int) -> Any:
     """Logits (N, M) by ridge regression from where which edges are, one line for a member."""
     x = keras.layers.BatchNormalization(
-        momentum=0.99, epsilon=1e-4, center=False, scale=False, name="hog_norm"
+        momentum=0.97, epsilon=1e-4, center=False, scale=False, name="hog_norm"
     )(describe_histograms(votes))
     ridge = keras.regularizers.L2(RIDGE / (4 * members))  # its share of the mean loss is 1 / 2M
     return keras.layers.Dense(members, kernel_regularizer=ridge, name="hog_logits")(x)

@@ -65,11 +65,11 @@ def vote_orientations(greys: Any) -> Any:
     x = keras.ops.pad(greys, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")
     across = _crop(x, (1, 1), (2, 0)) - _crop(x, (1, 1), (0, 2))
     down = _crop(x, (2, 0), (1, 1)) - _crop(x, (0, 2), (1, 1))
-    squares = across * across + down * down
-    strength = keras.ops.sqrt(squares)
+    across_squared, down_squared = across * across, down * down
+    strength = keras.ops.sqrt(across_squared + down_squared)
     # the cosine and sine of twice the angle, which the sign of an edge does not change
     some = keras.ops.maximum(strength, 1e-3)
-    cosine, sine = (across * across - down * down) / some, 2 * across * down / some
+    cosine, sine = (across_squared - down_squared) / some, 2 * across * down / some
     angles = 2 * np.pi / ORIENTATIONS * np.arange(ORIENTATIONS)
     least = np.cos(angles[1])
     towards = np.stack([np.cos(angles), np.sin(angles), np.full(ORIENTATIONS, -least)])

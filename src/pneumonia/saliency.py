@@ -5,6 +5,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pneumonia.errors import InputError
+
 
 def map_heat(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
     """Grad-CAM, float32 (N, H, W), not negative, of uint8 images (N, H, W).
@@ -13,8 +15,11 @@ def map_heat(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np
     pneumonia, the mean of the members' networks, enlarged to the image; lines through histograms
     have no maps. In logits, so that the mean over an image is what all its heat adds. Source:
     Selvaraju et al., Grad-CAM, ICCV 2017. The logit and not the probability is followed back,
-    since the latter's gradient vanishes where it is sure.
+    since the latter's gradient vanishes where it is sure. Raises InputError where the model lacks
+    these layers, as some of earlier versions do.
     """
+    if missing := {"features", "cnn_logits"} - {layer.name for layer in model.layers}:
+        raise InputError(f"the model has no layer {missing.pop()} to make heat maps of: retrain it")
     features: keras.layers.Layer = model.get_layer("features")
     body = keras.Model(model.inputs, features.input)
     head = keras.Model(features.input, model.get_layer("cnn_logits").output)
