@@ -12,7 +12,7 @@ from pneumonia.evaluation.intervals import Resampling, draw_weights
 
 DRAWS, IMAGES, PATIENTS, BUDGET = 2000, 1000, 500, 2.0  # the last in seconds
 LOOPED = 20  # draws of the plain loop, scaled up
-RULES = {"youden": 0.5, "sensitivity": 0.3, "specificity": 0.7, "cost": 0.2}
+RULES = {"middle": 0.5, "youden": 0.5, "sensitivity": 0.3, "specificity": 0.7, "cost": 0.2}
 DECISION = {
     "calibration": {"method": "none"}, "threshold": 0.5, "thresholds": RULES, "rule": "youden",
 }  # fmt: skip

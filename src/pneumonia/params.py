@@ -158,7 +158,7 @@ class TrainParams(Section):
 
 
 class EvaluateParams(Section):
-    threshold_rule: Literal["youden", "sensitivity", "specificity", "cost"]
+    threshold_rule: Literal["middle", "youden", "sensitivity", "specificity", "cost"]
     target_sensitivity: Annotated[float, Field(ge=0.5, le=1)]
     target_specificity: Annotated[float, Field(ge=0.5, le=1)]
     false_negative_cost: Annotated[float, Field(ge=0.01, le=1000)]

@@ -31,22 +31,37 @@ def test_targets_are_reached_and_not_overshot(seed: int, target: float) -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 999))
-def test_youden_makes_fewest_errors_among_thresholds_near_the_best(seed: int) -> None:
+def test_youden_is_the_greatest_sum_of_all_thresholds(seed: int) -> None:
     labels, scores = make(seed)
     positive, negative = scores[labels == 1], scores[labels == 0]
 
-    def rates(threshold: float) -> tuple[float, float]:
-        return float((positive >= threshold).mean()), float((negative < threshold).mean())
+    def total(threshold: float) -> float:
+        return float((positive >= threshold).mean() + (negative < threshold).mean())
 
-    all_cuts = [*scores, 2.0]
-    best = max(all_cuts, key=lambda cut: sum(rates(cut)))
-    spread = [
-        p * (1 - p) / len(part) for p, part in zip(rates(best), (positive, negative), strict=True)
-    ]
     chosen = choose_threshold(labels, scores, "youden", 0.9)
-    assert sum(rates(chosen)) >= sum(rates(best)) - sum(spread) ** 0.5 - 1e-12
-    right = sum((scores >= chosen) == labels)
-    assert right >= sum((scores >= best) == labels)
+    assert total(chosen) >= max(total(cut) for cut in [*scores, 2.0]) - 1e-12
+
+
+@pytest.mark.parametrize(("prevalence", "odds"), [(0.5, 1.0), (0.8, 2.0), (0.1, 1 / 3)])
+def test_the_middle_of_true_probabilities_is_at_the_root_of_the_odds(
+    prevalence: float, odds: float
+) -> None:
+    rng = np.random.default_rng(1)
+    labels = (rng.uniform(size=200_000) < prevalence).astype(int)
+    logits = rng.normal(2 * labels, 1.0) * 2 - 2 + np.log(prevalence / (1 - prevalence))
+    scores = 1 / (1 + np.exp(-logits))  # P(label) given the normal number
+    chosen = choose_threshold(labels, scores, "middle", 1.0)
+    assert chosen / (1 - chosen) == pytest.approx(odds, rel=0.05)
+
+
+def test_the_middle_moves_with_the_scores_and_stays_a_probability() -> None:
+    labels, scores = make(3)
+    chosen = choose_threshold(labels, scores, "middle", 1.0)
+    squeezed = 1 / (1 + np.exp(-(0.5 * np.log(scores / (1 - scores)) + 1)))
+    moved = choose_threshold(labels, squeezed, "middle", 1.0)
+    np.testing.assert_array_equal(squeezed >= moved, scores >= chosen)
+    for useless in (np.full(80, 0.3), 1 - scores):
+        assert 0 <= choose_threshold(labels, useless, "middle", 1.0) <= 1
 
 
 @settings(deadline=None)
@@ -79,11 +94,11 @@ def judge(images: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-(images.mean(axis=(1, 2)) - 120) / 2))
 
 
-@pytest.mark.parametrize("rule", ["youden", "sensitivity", "specificity", "cost"])
+@pytest.mark.parametrize("rule", ["middle", "youden", "sensitivity", "specificity", "cost"])
 def test_all_thresholds_are_kept_and_one_is_chosen(params: Params, rule: str) -> None:
     settings = params.evaluate.model_copy(update={"threshold_rule": rule})
     decision = decide(judge, make_val(), settings, seed=1)
-    assert set(decision["thresholds"]) == {"youden", "sensitivity", "specificity", "cost"}
+    assert set(decision["thresholds"]) == {"middle", "youden", "sensitivity", "specificity", "cost"}
     assert decision["threshold"] == decision["thresholds"][rule]
 
 

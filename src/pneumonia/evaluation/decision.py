@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from pneumonia.data.store import Part
 from pneumonia.errors import InputError
-from pneumonia.evaluation.calibration import apply_calibration, fit_calibration
+from pneumonia.evaluation.calibration import apply_calibration, fit_calibration, fit_line
 from pneumonia.evaluation.metrics import CLIP
 from pneumonia.files import hash_file, read_json
 from pneumonia.params import EvaluateParams
@@ -81,6 +82,7 @@ def choose_thresholds(
 ) -> dict[str, float]:
     """The threshold by each rule; see `choose_threshold`."""
     targets = {
+        "middle": 1.0,
         "youden": 1.0,
         "sensitivity": settings.target_sensitivity,
         "specificity": settings.target_specificity,
@@ -90,19 +92,22 @@ def choose_thresholds(
 
 
 def choose_threshold(labels: np.ndarray, scores: np.ndarray, rule: str, target: float) -> float:
-    """The threshold (positive at or above it) by a rule, halfway between two scores.
+    """The threshold (positive at or above it) by a rule.
 
-    youden: greatest sensitivity + specificity, see `choose_near_youden`; sensitivity: the highest
-    threshold that reaches `target`; specificity: the lowest one; cost: fewest errors, a missed
-    pneumonia counting as `target` false alarms. Needs both labels.
+    middle: see `choose_middle`. The others lie halfway between two scores: youden: greatest
+    sensitivity + specificity; sensitivity: the highest that reaches `target`; specificity: the
+    lowest one; cost: fewest errors, a missed pneumonia counting as `target` false alarms. Needs
+    both labels.
     """
+    if rule == "middle":
+        return choose_middle(labels, scores)
     distinct = np.unique(scores)
     cuts = np.concatenate([[0.0], (distinct[1:] + distinct[:-1]) / 2, [1.0 + CLIP]])
     positive, negative = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
     missed, cleared = np.searchsorted(positive, cuts), np.searchsorted(negative, cuts)
     sensitivity, specificity = 1 - missed / len(positive), cleared / len(negative)
     if rule == "youden":
-        return float(cuts[choose_near_youden(sensitivity, specificity, labels)])
+        return float(cuts[np.argmax(sensitivity + specificity)])
     if rule == "cost":
         return float(cuts[np.argmin(target * missed + len(negative) - cleared)])
     if rule == "sensitivity":
@@ -110,17 +115,13 @@ def choose_threshold(labels: np.ndarray, scores: np.ndarray, rule: str, target: 
     return float(cuts[np.flatnonzero(specificity >= target)[0]])
 
 
-def choose_near_youden(sensitivity: np.ndarray, specificity: np.ndarray, labels: np.ndarray) -> int:
-    """Of the cuts within one standard error of the greatest sum, that with the fewest errors.
+def choose_middle(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Where a logistic line through the scores puts the odds at sqrt(P : N), of P and N images.
 
-    The sum is flat about its greatest value, so that this value alone lies where chance puts it.
-    Source of the rule: Breiman et al., Classification and Regression Trees, 1984, section 3.4.3.
+    Errors are fewest at odds of 1 : 1, sensitivity + specificity is greatest at P : N, and this is
+    halfway. By a line, since what is best for the few images at hand lies where chance puts it.
     """
-    positives, negatives = (labels == 1).sum(), (labels == 0).sum()
-    total = sensitivity + specificity
-    best = np.argmax(total)
-    variance = sensitivity[best] * (1 - sensitivity[best]) / positives
-    variance += specificity[best] * (1 - specificity[best]) / negatives
-    near = np.flatnonzero(total >= total[best] - np.sqrt(variance))
-    right = sensitivity * positives + specificity * negatives
-    return int(near[np.argmax(right[near])])
+    slope, intercept = fit_line(labels, scores)
+    positives = labels.sum()
+    odds = np.log(positives / (len(labels) - positives)) / 2
+    return float(expit((odds - intercept) / slope))
