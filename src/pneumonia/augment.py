@@ -4,8 +4,8 @@ Flip, shear, zoom, rotation, aspect ratio and translation are multiplied into on
 pixels are interpolated once; gamma, contrast, brightness, inversion make one table of grey values.
 What the warp pulls in from outside is black, like the padding that split adds: mirrored ribs would
 be anatomy that does not exist, and the warp with mirrored borders is 1.7 times slower.
-Each copy is there twice: changed in full for networks that read greys, and with its greys kept for
-what reads edges and need not learn that greys vary.
+Each copy is there twice: for networks that read greys, and without the table for what reads edges
+and need not learn that greys vary.
 """
 
 from collections.abc import Iterator
@@ -105,24 +105,20 @@ def change_images(images: np.ndarray, rng: np.random.Generator, ranges: Ranges) 
         kept[:] = warp(image, matrix)
         cv2.LUT(kept, table, dst=changed)
     if ranges.operations:
-        for view, greys in ((views[:, 0], True), (views[:, 1], False)):
-            for image, draw in zip(view, draws[:, -1], strict=True):
-                seed = int((draw + 1) * 2**31)
-                image[:] = apply_operations(image, ranges.operations, seed, greys=greys)
+        for pair, draw in zip(views, draws[:, -1], strict=True):
+            for image in pair:
+                image[:] = apply_operations(image, ranges.operations, int((draw + 1) * 2**31))
     return views
 
 
-def apply_operations(image: np.ndarray, count: int, seed: int, *, greys: bool = True) -> np.ndarray:
+def apply_operations(image: np.ndarray, count: int, seed: int) -> np.ndarray:
     """An image uint8 (H, W) after `count` of `OPERATIONS`, drawn evenly, each of random strength.
 
-    Those that change greys alone do nothing without `greys`. Source of the idea: Cubuk et al.,
-    RandAugment, arXiv 1909.13719.
+    Source of the idea: Cubuk et al., RandAugment, arXiv 1909.13719.
     """
     rng = np.random.default_rng(seed)
     for index in rng.integers(len(OPERATIONS), size=count):
-        operation, strength = OPERATIONS[index], rng.uniform()
-        if greys or operation not in OF_GREYS:
-            image = operation(image, strength, rng)
+        image = OPERATIONS[index](image, rng.uniform(), rng)
     return image
 
 
@@ -168,7 +164,6 @@ def _add_border(image: np.ndarray, strength: float, rng: np.random.Generator) ->
 OPERATIONS = (
     _blur, _sharpen, _add_noise, _equalise, _posterise, _lower_resolution, _add_border,
 )  # fmt: skip
-OF_GREYS = (_equalise, _posterise)
 
 
 def warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
