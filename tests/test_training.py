@@ -202,14 +202,26 @@ def test_what_reads_edges_learns_from_the_copies_that_keep_their_greys() -> None
     rng = np.random.default_rng(0)
     greys, other, edges, more = rng.integers(0, 256, (4, 8, 16, 16)).astype("uint8")
 
-    def read(images: np.ndarray, moved: np.ndarray) -> np.ndarray:
-        views = [images[..., None], moved[..., None]]
+    def read(images: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        views = [images[..., None], kept[..., None]]
         return open_logits(model).predict_on_batch(views)["logits"]
 
     said = read(greys, edges)
-    networks = [(read(a, b) != said).any(axis=0) for a, b in ((other, edges), (greys, more))]
-    np.testing.assert_array_equal(networks[0], [[True, False], [True, False], [False, False]])
-    np.testing.assert_array_equal(networks[1], [[False, True], [False, True], [True, True]])
+    moved = [(read(a, b) != said).any(axis=0) for a, b in ((other, edges), (greys, more))]
+    np.testing.assert_array_equal(moved[0], [[True, False], [True, False], [False, False]])
+    np.testing.assert_array_equal(moved[1], [[False, True], [False, True], [True, True]])
+
+
+def test_a_model_without_gradients_is_trained_and_saved_too(tmp_path: Path) -> None:
+    plain = SMALL.model_copy(update={"gradients": False})
+    recipe = RECIPE.model_copy(update={"epochs": 1})
+    val = make_part(1)
+    model, _ = train_model(plain, 16, make_copies(2), val, recipe, seed=1, work=tmp_path)
+    save_model(model, tmp_path / "model.keras")
+    again = load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        predict_images(again, val.images), predict_images(model, val.images)
+    )
 
 
 def test_scores_that_are_not_finite_give_no_figures() -> None:
