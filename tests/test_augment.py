@@ -86,6 +86,7 @@ def test_operations_of_an_image_do_not_depend_on_its_neighbours(images, seed):
     rng = np.random.default_rng(seed)
     parts = [change_images(images[i : i + 1], rng, ranges) for i in range(len(images))]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert whole.shape == (len(images), 2, *images.shape[1:])
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

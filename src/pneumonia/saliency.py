@@ -19,7 +19,7 @@ def map_heat(model: keras.Model, images: np.ndarray, batch_size: int = 64) -> np
     these layers, as some of earlier versions do.
     """
     if missing := {"features", "cnn_logits"} - {layer.name for layer in model.layers}:
-        raise InputError(f"the model has no layer {missing.pop()} to make heat maps of: retrain it")
+        raise InputError(f"the model has no layer {min(missing)} to make heat maps of: retrain it")
     features: keras.layers.Layer = model.get_layer("features")
     body = keras.Model(model.inputs, features.input)
     head = keras.Model(features.input, model.get_layer("cnn_logits").output)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pneumonia.data.store import Part
 from pneumonia.errors import InputError
-from pneumonia.evaluation.decision import choose_threshold, decide
+from pneumonia.evaluation.decision import choose_middle, choose_threshold, decide
 from pneumonia.params import Params
 
 
@@ -50,18 +50,18 @@ def test_the_middle_of_true_probabilities_is_at_the_root_of_the_odds(
     labels = (rng.uniform(size=200_000) < prevalence).astype(int)
     logits = rng.normal(2 * labels, 1.0) * 2 - 2 + np.log(prevalence / (1 - prevalence))
     scores = 1 / (1 + np.exp(-logits))  # P(label) given the normal number
-    chosen = choose_threshold(labels, scores, "middle", 1.0)
+    chosen = choose_middle(labels, scores)
     assert chosen / (1 - chosen) == pytest.approx(odds, rel=0.05)
 
 
 def test_the_middle_moves_with_the_scores_and_stays_a_probability() -> None:
     labels, scores = make(3)
-    chosen = choose_threshold(labels, scores, "middle", 1.0)
+    chosen = choose_middle(labels, scores)
     squeezed = 1 / (1 + np.exp(-(0.5 * np.log(scores / (1 - scores)) + 1)))
-    moved = choose_threshold(labels, squeezed, "middle", 1.0)
+    moved = choose_middle(labels, squeezed)
     np.testing.assert_array_equal(squeezed >= moved, scores >= chosen)
     for useless in (np.full(80, 0.3), 1 - scores):
-        assert 0 <= choose_threshold(labels, useless, "middle", 1.0) <= 1
+        assert 0 <= choose_middle(labels, useless) <= 1
 
 
 @settings(deadline=None)

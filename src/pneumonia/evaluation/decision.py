@@ -80,27 +80,24 @@ def read_decision(path: Path) -> dict[str, Any]:
 def choose_thresholds(
     labels: np.ndarray, scores: np.ndarray, settings: EvaluateParams
 ) -> dict[str, float]:
-    """The threshold by each rule; see `choose_threshold`."""
+    """The threshold by each rule; see `choose_middle` and `choose_threshold`."""
     targets = {
-        "middle": 1.0,
         "youden": 1.0,
         "sensitivity": settings.target_sensitivity,
         "specificity": settings.target_specificity,
         "cost": settings.false_negative_cost,
     }
-    return {rule: choose_threshold(labels, scores, rule, t) for rule, t in targets.items()}
+    counted = {rule: choose_threshold(labels, scores, rule, t) for rule, t in targets.items()}
+    return {"middle": choose_middle(labels, scores), **counted}
 
 
 def choose_threshold(labels: np.ndarray, scores: np.ndarray, rule: str, target: float) -> float:
-    """The threshold (positive at or above it) by a rule.
+    """The threshold (positive at or above it) by a rule, halfway between two scores.
 
-    middle: see `choose_middle`. The others lie halfway between two scores: youden: greatest
-    sensitivity + specificity; sensitivity: the highest that reaches `target`; specificity: the
-    lowest one; cost: fewest errors, a missed pneumonia counting as `target` false alarms. Needs
-    both labels.
+    youden: greatest sensitivity + specificity; sensitivity: the highest threshold that reaches
+    `target`; specificity: the lowest one; cost: fewest errors, a missed pneumonia counting as
+    `target` false alarms. Needs both labels.
     """
-    if rule == "middle":
-        return choose_middle(labels, scores)
     distinct = np.unique(scores)
     cuts = np.concatenate([[0.0], (distinct[1:] + distinct[:-1]) / 2, [1.0 + CLIP]])
     positive, negative = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
