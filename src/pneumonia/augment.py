@@ -136,16 +136,6 @@ def _add_noise(image: np.ndarray, strength: float, rng: np.random.Generator) -> 
     return np.rint(np.clip(image + noise, 0, 255)).astype("uint8")
 
 
-def _equalise(image: np.ndarray, strength: float, _rng: np.random.Generator) -> np.ndarray:
-    return cv2.addWeighted(cv2.equalizeHist(image), strength, image, 1 - strength, 0)
-
-
-def _posterise(image: np.ndarray, strength: float, _rng: np.random.Generator) -> np.ndarray:
-    step = 2 + int(30 * strength)
-    greys = np.arange(256) // step * step + step // 2
-    return cv2.LUT(image, np.minimum(greys, 255).astype("uint8"))
-
-
 def _lower_resolution(image: np.ndarray, strength: float, _rng: np.random.Generator) -> np.ndarray:
     height, width = image.shape
     size = [max(1, round((1 - 0.6 * strength) * side)) for side in (width, height)]
@@ -161,9 +151,8 @@ def _add_border(image: np.ndarray, strength: float, rng: np.random.Generator) ->
     return cv2.copyMakeBorder(inside, top, top, left, left, cv2.BORDER_CONSTANT, value=grey)
 
 
-OPERATIONS = (
-    _blur, _sharpen, _add_noise, _equalise, _posterise, _lower_resolution, _add_border,
-)  # fmt: skip
+# none that equalises greys or makes them fewer: on CT that costs more than all others gain
+OPERATIONS = (_blur, _sharpen, _add_noise, _lower_resolution, _add_border)
 
 
 def warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
