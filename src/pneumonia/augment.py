@@ -151,7 +151,7 @@ def _add_border(image: np.ndarray, strength: float, rng: np.random.Generator) ->
     return cv2.copyMakeBorder(inside, top, top, left, left, cv2.BORDER_CONSTANT, value=grey)
 
 
-# none that equalises greys or makes them fewer: on CT that costs more than all others gain
+# none that equalises greys or makes them fewer: CT pays for it (docs/model.md, "No equalising")
 OPERATIONS = (_blur, _sharpen, _add_noise, _lower_resolution, _add_border)
 
 
