@@ -105,6 +105,16 @@ def test_each_operation_changes_an_image_more_the_stronger_it_is(operation):
     np.testing.assert_array_equal(image, kept)
 
 
+@pytest.mark.parametrize("strength", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_no_operation_gives_a_wide_area_another_grey(operation, strength):
+    image = np.full((96, 96), 60, "uint8")
+    image[:, 48:] = 171
+    changed = operation(image, strength, np.random.default_rng(1))
+    assert np.median(changed[24:72, 20:36]) == pytest.approx(60, abs=1)
+    assert np.median(changed[24:72, 60:76]) == pytest.approx(171, abs=1)
+
+
 @given(DRAW_ROWS, st.integers(1, 64), st.integers(1, 64))
 def test_the_centre_stays_unless_moved(draws, height, width):
     ranges = Ranges(horizontal_flip=True, shear_range=0.5, zoom_range=0.5, rotation_range=180.0)
