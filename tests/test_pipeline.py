@@ -345,12 +345,13 @@ def test_the_threshold_is_fixed_on_what_has_not_learnt_from_the_image(project: P
     unseen = find_unseen(manifest, 2, enabled=True)
     apart = predict_unseen(open_members(network), judged.images, unseen)
     thresholds = [
-        fix_decision(judged.labels, scores, settings)["threshold"]
+        fix_decision(judged.labels, scores, settings)["thresholds"]
         for scores in (apart, predict_images(network, judged.images))
     ]
-    fixed = json.loads((root / "models/decision.json").read_text())["threshold"]
-    assert fixed == pytest.approx(thresholds[0], abs=1e-5)
-    assert abs(fixed - thresholds[1]) > 10 * abs(fixed - thresholds[0])
+    fixed = json.loads((root / "models/decision.json").read_text())
+    assert fixed["threshold"] == fixed["thresholds"][settings.threshold_rule]
+    assert fixed["thresholds"] == pytest.approx(thresholds[0], abs=1e-5)
+    assert fixed["thresholds"] != pytest.approx(thresholds[1], abs=1e-4)
 
 
 def test_predict_refuses_a_decision_made_for_another_model(project: Project) -> None:
