@@ -36,7 +36,7 @@ def measure(way: str) -> dict[str, float]:
     if way == "memory given back":
         model.keep_freed_memory = lambda: None
     settings = load_params(Path("params.yaml"))
-    images = np.random.default_rng(0).integers(0, 256, (IMAGES, 2, SIDE, SIDE), "u1")
+    images = np.random.default_rng(0).integers(0, 256, (IMAGES, SIDE, SIDE), "u1")
     part = Part(images, np.arange(IMAGES) % 2)
     data = EpochCopies(part, settings.train, seed=0, members=settings.model.members)
     learner = open_logits(model.build_model(settings.model, SIDE, seed=0))

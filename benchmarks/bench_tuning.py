@@ -17,10 +17,10 @@ from pneumonia.params import load_params
 SIDE, COUNT = 32, 64
 
 
-def make_part(copies: int, *views: int) -> Part:
-    """Noise images, those to train on in two views, and labels."""
+def make_part(copies: int) -> Part:
+    """Noise images and labels."""
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (COUNT * copies, *views, SIDE, SIDE), dtype=np.uint8)
+    images = rng.integers(0, 256, (COUNT * copies, SIDE, SIDE), dtype=np.uint8)
     return Part(images, np.arange(COUNT) % 2, copies)
 
 
@@ -44,7 +44,7 @@ def main(trials: int = 50) -> None:
             print(f"trial {trial.trial_id}: {memory[-1]:.0f} MiB", flush=True)
 
         oracle.end_trial = end_and_measure
-        parts = make_part(params.augment.copies, 2), make_part(1)
+        parts = make_part(params.augment.copies), make_part(1)
         tuning.run_trials(oracle, "key/bench", params, *parts, Path(folder))
     half = memory[len(memory) // 2 :]
     growth = np.polyfit(range(len(half)), half, 1)[0]

@@ -36,7 +36,7 @@ def test_heat_of_trained_models_lies_in_the_lesions(phantom, params: Params, tmp
     small = ModelParams(**params.model.model_dump() | changes)
     untrained = build_model(small, SIZE, seed=1)
     settings = params.train.model_copy(update={"epochs": 8, "epoch_images": 512})
-    train = Part(np.stack([images, images], axis=1)[SHOWN:], labels[SHOWN:])
+    train = Part(images[SHOWN:], labels[SHOWN:])
     unseen = Part(images[:SHOWN], labels[:SHOWN])
     trained, _ = train_model(small, SIZE, train, unseen, settings, seed=1, work=tmp_path / "work")
     sick = np.flatnonzero(unseen.labels)

@@ -41,23 +41,13 @@ def make_part(copies: int, count: int = 24) -> Part:
     return Part(np.tile(images.astype("uint8"), (copies, 1, 1)), labels, copies)
 
 
-def make_copies(copies: int) -> Part:
-    """The same images as the augment stage would write them, both views unchanged."""
-    part = make_part(copies)
-    return Part(show_twice(part.images), part.labels, copies)
-
-
-def show_twice(images: np.ndarray) -> np.ndarray:
-    return np.stack([images, images], axis=1)
-
-
 def number_copies(first: int, last: int) -> np.ndarray:
     """Images of one pixel that tell which they are."""
-    return show_twice(np.arange(first, last, dtype="uint8").reshape(-1, 1, 1))
+    return np.arange(first, last, dtype="uint8").reshape(-1, 1, 1)
 
 
 def read_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    return open_logits(model).predict_on_batch([images[..., None]] * 2)["logits"]
+    return open_logits(model).predict_on_batch(images)["logits"]
 
 
 class InterruptionError(Exception):
@@ -71,7 +61,7 @@ def train(work: Path, stop_after: int = 99) -> tuple[bytes, pd.DataFrame]:
 
     work.mkdir(exist_ok=True)
     model, history = train_model(
-        SMALL, 16, make_copies(2), make_part(1), RECIPE, seed=1, work=work, report=report
+        SMALL, 16, make_part(2), make_part(1), RECIPE, seed=1, work=work, report=report
     )
     save_model(model, work / "model.keras")
     return (work / "model.keras").read_bytes(), history
@@ -135,12 +125,12 @@ def test_epochs_read_their_copy_in_their_own_order() -> None:
     data = EpochCopies(part, recipe, seed=1)
     for epoch in range(6):
         data.set_epoch(epoch)
-        seen = np.concatenate([data[batch][0][0] for batch in range(len(data))]).ravel()
+        seen = np.concatenate([data[batch][0] for batch in range(len(data))]).ravel()
         assert sorted(seen) == list(range(10 * (epoch % 4), 10 * (epoch % 4) + 10))
     data.set_epoch(0)
-    first = data[0][0][0].copy()
+    first = data[0][0].copy()
     data.set_epoch(4)
-    assert not np.array_equal(first, data[0][0][0])
+    assert not np.array_equal(first, data[0][0])
 
 
 def test_an_epoch_of_a_small_set_passes_through_several_copies() -> None:
@@ -149,7 +139,7 @@ def test_an_epoch_of_a_small_set_passes_through_several_copies() -> None:
     seen = []
     for epoch in range(4):
         data.set_epoch(epoch)
-        seen += [image for batch in range(len(data)) for image in data[batch][0][0].ravel()]
+        seen += [image for batch in range(len(data)) for image in data[batch][0].ravel()]
     assert len(seen) == 4 * 30
     assert sorted(seen) == sorted(3 * list(range(40)))
 
@@ -162,7 +152,7 @@ def test_an_epoch_reads_the_same_copy_of_the_images_that_members_learn_besides()
     data = EpochCopies(part, recipe, seed=1, members=2, crossed=Crossed(more, unseen))
     data.set_epoch(3)
     batches = [data[batch] for batch in range(len(data))]
-    images = np.concatenate([images.ravel() for (images, _), _, _ in batches])
+    images = np.concatenate([images.ravel() for images, _, _ in batches])
     weights = np.concatenate([weights["logits"] for _, _, weights in batches])
     targets = np.concatenate([targets["logits"] for _, targets, _ in batches])
     assert sorted(images) == [*range(30, 40), *range(115, 120)]
@@ -178,9 +168,9 @@ def test_a_member_learns_nothing_from_its_own_share(tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"class_balance": False})
     logits = []
     for name, labels in {"own": val.labels, "other": val.labels ^ unseen[:, 0]}.items():
-        crossed = Crossed(Part(make_copies(2).images, labels, 2), unseen)
+        crossed = Crossed(Part(make_part(2).images, labels, 2), unseen)
         model, _ = train_model(
-            SMALL, 16, make_copies(2), val, recipe, seed=1, work=tmp_path / name, crossed=crossed
+            SMALL, 16, make_part(2), val, recipe, seed=1, work=tmp_path / name, crossed=crossed
         )
         logits.append(read_logits(model, val.images))
     np.testing.assert_array_equal(logits[0][:, 0], logits[1][:, 0])
@@ -197,26 +187,11 @@ def test_who_has_not_seen_an_image_judges_it(whole: Whole) -> None:
     np.testing.assert_allclose(predict_unseen(members, images, ~unseen | unseen), p, atol=1e-6)
 
 
-def test_what_reads_edges_learns_from_the_copies_that_keep_their_greys() -> None:
-    model = build_model(SMALL.model_copy(update={"members": 3}), 16, seed=1)
-    rng = np.random.default_rng(0)
-    greys, other, edges, more = rng.integers(0, 256, (4, 8, 16, 16)).astype("uint8")
-
-    def read(images: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        views = [images[..., None], kept[..., None]]
-        return open_logits(model).predict_on_batch(views)["logits"]
-
-    said = read(greys, edges)
-    moved = [(read(a, b) != said).any(axis=0) for a, b in ((other, edges), (greys, more))]
-    np.testing.assert_array_equal(moved[0], [[True, False], [True, False], [False, False]])
-    np.testing.assert_array_equal(moved[1], [[False, True], [False, True], [True, True]])
-
-
 def test_a_model_without_gradients_is_trained_and_saved_too(tmp_path: Path) -> None:
     plain = SMALL.model_copy(update={"gradients": False})
     recipe = RECIPE.model_copy(update={"epochs": 1})
     val = make_part(1)
-    model, _ = train_model(plain, 16, make_copies(2), val, recipe, seed=1, work=tmp_path)
+    model, _ = train_model(plain, 16, make_part(2), val, recipe, seed=1, work=tmp_path)
     save_model(model, tmp_path / "model.keras")
     again = load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(

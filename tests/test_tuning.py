@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from test_training import RECIPE, SMALL, make_copies, make_part
+from test_training import RECIPE, SMALL, make_part
 
 from pneumonia import tuning
 from pneumonia.allowed import Interval
@@ -36,7 +36,7 @@ def shrink(params: Params, **changes: Any) -> Params:
 
 def write_parts(folder: Path) -> tuple[Path, Path]:
     """Folders of training images (two copies) and validation images."""
-    for name, part in (("augmented", make_copies(2)), ("val", make_part(1))):
+    for name, part in (("augmented", make_part(2)), ("val", make_part(1))):
         (folder / name).mkdir(exist_ok=True)
         np.save(folder / name / "images.npy", part.images)
         write_labels(folder / name, part.labels)

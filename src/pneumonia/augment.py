@@ -4,8 +4,6 @@ Flip, shear, zoom, rotation, aspect ratio and translation are multiplied into on
 pixels are interpolated once; gamma, contrast, brightness, inversion make one table of grey values.
 What the warp pulls in from outside is black, like the padding that split adds: mirrored ribs would
 be anatomy that does not exist, and the warp with mirrored borders is 1.7 times slower.
-Each copy is there twice: for networks that read greys, and without the table for what reads edges
-and need not learn that greys vary.
 """
 
 from collections.abc import Iterator
@@ -47,12 +45,11 @@ def augment_images(
 ) -> None:
     """Write changed copies of images uint8 (N, H, W) with labels int (N,), and a preview.
 
-    images.npy is uint8 (copies*N, 2, H, W), of two views, labels.npy int64 (N,), preview.png for
-    the eye. Copy c of image i is row c*N + i; copy 0 is the original. A row depends on seed, c and
-    i alone.
+    images.npy is uint8 (copies*N, H, W), labels.npy int64 (N,), preview.png for the eye. Copy c of
+    image i is row c*N + i; copy 0 is the original. A row depends on seed, c and i alone.
     """
     blocks = _make_blocks(images, copies, ranges, seed)
-    shape = (copies * len(images), 2, *images.shape[1:])
+    shape = (copies * len(images), *images.shape[1:])
     with atomic(folder / "images.npy") as partial:
         # plain writes, not a memory map: on a full disk they fail with an error, not with SIGBUS
         with partial.open("wb") as file:
@@ -61,7 +58,7 @@ def augment_images(
             )
             for block in track(blocks, "augment", total=copies * _count_blocks(images)):
                 file.write(block.data)
-        write_preview(np.load(partial, mmap_mode="r")[:, 0], copies, folder / "preview.png")
+        write_preview(np.load(partial, mmap_mode="r"), copies, folder / "preview.png")
     write_labels(folder, labels)
 
 
@@ -89,26 +86,24 @@ def _make_blocks(
         rng = np.random.default_rng([seed, copy])
         for start in range(0, len(images), BLOCK):
             block = np.ascontiguousarray(images[start : start + BLOCK])
-            yield change_images(block, rng, ranges) if copy else np.stack([block, block], axis=1)
+            yield change_images(block, rng, ranges) if copy else block
 
 
 def change_images(images: np.ndarray, rng: np.random.Generator, ranges: Ranges) -> np.ndarray:
-    """Images uint8 (N, H, W) after one draw each from `rng`: uint8 (N, 2, H, W), of two views.
+    """Images uint8 (N, H, W) after one draw each from `rng`: uint8 (N, H, W).
 
     The generator moves on by twelve numbers an image, so that blocks of any length give the same.
     """
     draws = rng.uniform(-1, 1, (len(images), DRAWS))
     matrices = compose_matrices(draws, ranges, height=images.shape[1], width=images.shape[2])
     tables = compose_tables(draws, ranges, images.mean(axis=(1, 2)))
-    views = np.empty((len(images), 2, *images.shape[1:]), "uint8")
-    for image, matrix, table, (changed, kept) in zip(images, matrices, tables, views, strict=True):
-        kept[:] = warp(image, matrix)
-        cv2.LUT(kept, table, dst=changed)
+    changed = np.empty_like(images)
+    for image, matrix, table, target in zip(images, matrices, tables, changed, strict=True):
+        cv2.LUT(warp(image, matrix), table, dst=target)
     if ranges.operations:
-        for pair, draw in zip(views, draws[:, -1], strict=True):
-            for image in pair:
-                image[:] = apply_operations(image, ranges.operations, int((draw + 1) * 2**31))
-    return views
+        for image, draw in zip(changed, draws[:, -1], strict=True):
+            image[:] = apply_operations(image, ranges.operations, int((draw + 1) * 2**31))
+    return changed
 
 
 def apply_operations(image: np.ndarray, count: int, seed: int) -> np.ndarray:

@@ -9,16 +9,14 @@ from pneumonia.crossfit import Crossed
 from pneumonia.data.store import Part
 from pneumonia.params import TrainParams
 
-Views = tuple[np.ndarray, np.ndarray]
 Targets = dict[str, np.ndarray]
 
 
 class EpochCopies(keras.utils.PyDataset):
-    """Batches ((images, likewise with their greys), targets, weights) of some copies.
+    """Batches (images uint8 B x H x W, targets, weights) of some copies.
 
-    Images are uint8 (B, H, W, 1). Targets and weights are for the outputs of `open_logits`: float32
-    (B, M, 1) and (B, 1), with M members; (B, M) and (B,). `crossed` tells what else members learn
-    from, each its own part.
+    Targets and weights are for the outputs of `open_logits`: float32 (B, M, 1) and (B, 1), with M
+    members; (B, M) and (B,). `crossed` tells what else members learn from, each its own part.
 
     An epoch passes through as many copies as hold `epoch_images`, one after the other and round
     about, each in an order drawn from (seed, epoch) alone: small sets get enough steps as well.
@@ -53,20 +51,19 @@ class EpochCopies(keras.utils.PyDataset):
     def __len__(self) -> int:
         return math.ceil(len(self.order) / self.batch_size)
 
-    def __getitem__(self, batch: int) -> tuple[Views, Targets, Targets]:
+    def __getitem__(self, batch: int) -> tuple[np.ndarray, Targets, Targets]:
         rows = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
         copies, own = self.copies[rows], self.order[rows]
         weights = self.weights[own]
         targets = np.repeat(self.labels[own].astype("f4")[:, None], weights.shape[1], axis=1)
-        images = self.read_images(copies, own)
         return (
-            (images[:, 0, :, :, None], images[:, 1, :, :, None]),
+            self.read_images(copies, own),
             {"logits": targets[:, :, None], "probability": targets[:, :1]},
             {"logits": weights, "probability": np.ones(len(own), "f4")},
         )
 
     def read_images(self, copies: np.ndarray, own: np.ndarray) -> np.ndarray:
-        """These copies of these images of all parts, one after the other, uint8 (B, 2, H, W)."""
+        """These copies of these images of all parts, one after the other, uint8 (B, H, W)."""
         images = np.empty((len(own), *self.parts[0].images.shape[1:]), "uint8")
         first = 0
         for part in self.parts:

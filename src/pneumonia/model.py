@@ -48,8 +48,7 @@ def build_model(
     greys = keras.layers.Resizing(
         image_size, image_size, pad_to_aspect_ratio=keep_aspect, antialias=True, name="resize"
     )(x)
-    edges = keras.layers.Identity(name="edges")(greys)  # training puts other copies here
-    votes = vote_orientations(edges) if hyperparameters.gradients else None
+    votes = vote_orientations(greys) if hyperparameters.gradients else None
     x = _build_members(greys, votes, hyperparameters)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     x = keras.layers.Dropout(hyperparameters.dropout, seed=seed, name="dropout")(x)

@@ -39,16 +39,10 @@ Report = Callable[[pd.DataFrame], None]
 
 
 def open_logits(model: keras.Model) -> keras.Model:
-    """The same model, opened on both sides for training.
-
-    Takes images that have its size already (N, H, W, 1) and, for what reads edges, other copies of
-    them. Gives what its M members' R readings say, logits (N, M, R), as well.
-    """
-    layers = {layer.name: layer.output for layer in model.layers}
-    views = [layers["resize"], layers.get("edges", keras.Input((None, None, 1)))]
-    readings = [layers[name] for name in READINGS if name in layers]
+    """The same model with what its M members' R readings say as an output: logits (N, M, R)."""
+    readings = [layer.output for layer in model.layers if layer.name in READINGS]
     outputs = {"logits": keras.ops.stack(readings, axis=-1), "probability": model.outputs[0]}
-    return keras.Model(views, outputs, name=model.name)
+    return keras.Model(model.inputs, outputs, name=model.name)
 
 
 def lose(targets: Any, logits: Any, label_smoothing: float) -> Any:

@@ -38,10 +38,7 @@ def load_part(folder: Path) -> Part:
 
 
 def load_copies(folder: Path) -> Part:
-    """Likewise what the augment stage wrote, images uint8 (copies*N, 2, H, W).
-
-    The labels tell how many copies there are of each image.
-    """
+    """Likewise what the augment stage wrote: the labels tell how many copies of each image."""
     images, labels = _load_arrays(folder)
     return Part(images, labels, copies=max(1, len(images) // max(1, len(labels))))
 
