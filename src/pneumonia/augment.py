@@ -146,8 +146,16 @@ def _add_border(image: np.ndarray, strength: float, rng: np.random.Generator) ->
     return cv2.copyMakeBorder(inside, top, top, left, left, cv2.BORDER_CONSTANT, value=grey)
 
 
+def _crop(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    height, width = image.shape
+    rows, columns = (round((0.95 - 0.2 * strength) * side) for side in (height, width))
+    top, left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
+    inside = image[top : top + rows, left : left + columns]
+    return cv2.resize(inside, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
 # none that equalises greys or makes them fewer: CT pays for it (docs/model.md, "No equalising")
-OPERATIONS = (_blur, _sharpen, _add_noise, _lower_resolution, _add_border)
+OPERATIONS = (_blur, _sharpen, _add_noise, _lower_resolution, _add_border, _crop)
 
 
 def warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
