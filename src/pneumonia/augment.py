@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pneumonia.data.store import Part, write_labels
+from pneumonia.data.store import Part, write_images, write_labels
 from pneumonia.files import atomic
 from pneumonia.params import AugmentParams
 from pneumonia.progress import track
@@ -50,15 +50,9 @@ def augment_images(
     """
     blocks = _make_blocks(images, copies, ranges, seed)
     shape = (copies * len(images), *images.shape[1:])
-    with atomic(folder / "images.npy") as partial:
-        # plain writes, not a memory map: on a full disk they fail with an error, not with SIGBUS
-        with partial.open("wb") as file:
-            np.lib.format.write_array_header_1_0(
-                file, {"descr": "|u1", "fortran_order": False, "shape": shape}
-            )
-            for block in track(blocks, "augment", total=copies * _count_blocks(images)):
-                file.write(block.data)
-        write_preview(np.load(partial, mmap_mode="r"), copies, folder / "preview.png")
+    path = folder / "images.npy"
+    write_images(path, shape, track(blocks, "augment", total=copies * _count_blocks(images)))
+    write_preview(np.load(path, mmap_mode="r"), copies, folder / "preview.png")
     write_labels(folder, labels)
 
 

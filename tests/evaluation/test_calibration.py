@@ -13,9 +13,8 @@ from pneumonia.evaluation.calibration import (
     apply_temperature,
     fit_calibration,
     fit_temperature,
-    to_logits,
 )
-from pneumonia.evaluation.metrics import calibration_figures
+from pneumonia.evaluation.metrics import calibration_figures, to_logits
 
 
 def make(seed: int, count: int = 4000) -> tuple[np.ndarray, np.ndarray]:

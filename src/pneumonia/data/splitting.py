@@ -142,4 +142,6 @@ def write_parts(output: Path, images: Scratch, table: pd.DataFrame) -> None:
                 "split.strategy: stratified where it is hashed"
             )
         write_labels(output / part, rows["label"].to_numpy())
-        write_images(output / part / "images.npy", images, rows.index.to_numpy())
+        shape = (len(rows), images.size, images.size)
+        blocks = images.read_blocks(rows.index.to_numpy())
+        write_images(output / part / "images.npy", shape, blocks)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,13 +114,15 @@ def replace_entries(folder: Path, last: str) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_images(path: Path, scratch: Scratch, rows: np.ndarray) -> None:
-    """Copy rows of the scratch file to a .npy file, uint8 (len(rows), size, size)."""
-    shape = (len(rows), scratch.size, scratch.size)
+def write_images(path: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
+    """Write a .npy file, uint8 of a shape (N, H, W), from consecutive blocks of its images.
+
+    By plain writes, not by a memory map: on a full disk they fail with an error, not with SIGBUS.
+    """
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     with atomic(path) as partial, partial.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for block in scratch.read_blocks(rows):
+        for block in blocks:
             file.write(block.data)
 
 

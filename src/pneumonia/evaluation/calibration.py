@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.special import expit
 
 from pneumonia.errors import InputError
-from pneumonia.evaluation.metrics import CLIP, log_loss
+from pneumonia.evaluation.metrics import log_loss, to_logits
 
 
 def fit_calibration(method: str, labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
@@ -38,8 +39,7 @@ def apply_calibration(scores: np.ndarray, calibration: dict[str, Any]) -> np.nda
     if method == "temperature":
         return apply_temperature(scores, calibration["temperature"])
     if method == "platt":
-        logits = calibration["slope"] * to_logits(scores) + calibration["intercept"]
-        return 1 / (1 + np.exp(-logits))
+        return expit(calibration["slope"] * to_logits(scores) + calibration["intercept"])
     if method == "isotonic":
         return np.interp(scores, calibration["x"], calibration["y"])
     raise InputError(f"decision.json has the unknown calibration {method!r}: run `dvc repro`")
@@ -58,13 +58,7 @@ def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:
 
 def apply_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities float (N,) with their logits divided by the temperature."""
-    return 1 / (1 + np.exp(-to_logits(scores) / temperature))
-
-
-def to_logits(scores: np.ndarray) -> np.ndarray:
-    """log(p / (1 - p)) float (N,), of probabilities clipped by 1e-7."""
-    p = np.clip(scores, CLIP, 1 - CLIP)
-    return np.log(p) - np.log1p(-p)
+    return expit(to_logits(scores) / temperature)
 
 
 def fit_line(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:

@@ -5,6 +5,7 @@ Signal Processing Letters 2014; images that come in patients: Obuchowski, Biomet
 """
 
 import numpy as np
+from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
 
@@ -56,9 +57,8 @@ def logit_interval(auc: float, variance: float, confidence: float) -> tuple[floa
     """
     if not (0 < auc < 1 and variance > 0):
         return None
-    centre = np.log(auc / (1 - auc))
     half = norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (auc * (1 - auc))
-    low, high = 1 / (1 + np.exp(-(centre + np.array([-half, half]))))
+    low, high = expit(logit(auc) + np.array([-half, half]))
     return float(low), float(high)
 
 

@@ -1,12 +1,13 @@
 """Figures of a diagnostic test as pure functions of labels, scores and weights.
 
-Every function takes weights float (D, N), one row a bootstrap draw (a single row of ones for the
+Every figure takes weights float (D, N), one row a bootstrap draw (a single row of ones for the
 estimate itself), and gives float (D,), NaN where a figure is not defined.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+from scipy.special import logit
 
 from pneumonia.evaluation.recalibration import recalibrate
 
@@ -102,18 +103,22 @@ def calibration_error(
     return _divide(np.sum(gaps, axis=0), weights.sum(1))
 
 
+def to_logits(scores: np.ndarray) -> np.ndarray:
+    """log(p / (1 - p)) float (N,), of probabilities clipped by 1e-7."""
+    return logit(np.clip(scores, CLIP, 1 - CLIP))
+
+
 def calibration_figures(
     labels: np.ndarray, scores: np.ndarray, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
     """How far probabilities can be taken at their word, each (D,)."""
-    p = np.clip(scores, CLIP, 1 - CLIP)
     figures: dict[str, Callable[..., np.ndarray]] = {
         "brier": brier,
         "loss": log_loss,
         "ece": calibration_error,
     }
     plain = {name: metric(labels, scores, weights) for name, metric in figures.items()}
-    return plain | recalibrate(labels, np.log(p) - np.log1p(-p), weights)
+    return plain | recalibrate(labels, to_logits(scores), weights)
 
 
 def _divide(over: np.ndarray, under: np.ndarray) -> np.ndarray:
