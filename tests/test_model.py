@@ -105,6 +105,16 @@ def test_every_third_member_reads_edges_and_all_see_their_histogram() -> None:
     np.testing.assert_allclose(p, 1 / (1 + np.exp(-0.6 * network - 0.4 * line)), atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [33, 40, 42, 50])
+def test_members_join_whatever_the_size_and_the_model_loads_again(
+    tmp_path: Path, size: int
+) -> None:
+    model = build_model(change(members=3, depth=3), size, seed=1)
+    save_model(model, tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(IMAGES), model.predict_on_batch(IMAGES))
+
+
 def test_without_gradients_there_are_greys_alone() -> None:
     model = build_model(change(members=3, gradients=False), 32, seed=1)
     assert not [layer.name for layer in model.layers if "hog" in layer.name]

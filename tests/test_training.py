@@ -47,7 +47,7 @@ def number_copies(first: int, last: int) -> np.ndarray:
 
 
 def read_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    return open_logits(model).predict_on_batch(images)["logits"]
+    return open_logits(model).predict_on_batch(images[..., None])["logits"]
 
 
 class InterruptionError(Exception):

@@ -13,7 +13,7 @@ Targets = dict[str, np.ndarray]
 
 
 class EpochCopies(keras.utils.PyDataset):
-    """Batches (images uint8 B x H x W, targets, weights) of some copies.
+    """Batches (images uint8 B x H x W x 1, targets, weights) of some copies.
 
     Targets and weights are for the outputs of `open_logits`: float32 (B, M, 1) and (B, 1), with M
     members; (B, M) and (B,). `crossed` tells what else members learn from, each its own part.
@@ -57,7 +57,7 @@ class EpochCopies(keras.utils.PyDataset):
         weights = self.weights[own]
         targets = np.repeat(self.labels[own].astype("f4")[:, None], weights.shape[1], axis=1)
         return (
-            self.read_images(copies, own),
+            self.read_images(copies, own)[..., None],
             {"logits": targets[:, :, None], "probability": targets[:, :1]},
             {"logits": weights, "probability": np.ones(len(own), "f4")},
         )

@@ -48,13 +48,12 @@ def build_model(
     greys = keras.layers.Resizing(
         image_size, image_size, pad_to_aspect_ratio=keep_aspect, antialias=True, name="resize"
     )(x)
-    votes = vote_orientations(greys) if hyperparameters.gradients else None
-    x = _build_members(greys, votes, hyperparameters)
+    x = _build_members(greys, hyperparameters)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     x = keras.layers.Dropout(hyperparameters.dropout, seed=seed, name="dropout")(x)
     logits = _read_features(x, hyperparameters.members)
-    if votes is not None:
-        histograms = _read_histograms(votes, hyperparameters.members)
+    if hyperparameters.gradients:
+        histograms = _read_histograms(vote_orientations(greys), hyperparameters.members)
         logits = (1 - HISTOGRAM_SHARE) * logits + HISTOGRAM_SHARE * histograms
     probabilities = keras.layers.Activation("sigmoid", name="probabilities")(logits)
     mean = keras.ops.mean(probabilities, axis=-1, keepdims=True)
@@ -64,10 +63,11 @@ def build_model(
     return model
 
 
-def _build_members(greys: Any, votes: Any, hyperparameters: ModelParams) -> Any:
+def _build_members(greys: Any, hyperparameters: ModelParams) -> Any:
     """Feature maps of all members, one after the other (N, h, w, M * C).
 
-    With `votes` every third reads these instead of `greys`: members that err together help little.
+    With `gradients` every third reads edges instead: members that err together help little. Half of
+    the pixels a side tell edges as well, in half of the time (docs/model.md, "Edges at half size").
     """
     x = normalise_greys(greys, hyperparameters.normalisation)
     if hyperparameters.backbone != "cnn":
@@ -75,11 +75,14 @@ def _build_members(greys: Any, votes: Any, hyperparameters: ModelParams) -> Any:
     maps = []
     for i in range(hyperparameters.members):
         name = f"member{i + 1}_"
-        if votes is not None and i % 3 == 2:
-            stem = _convolve(normalise_votes(votes, name), hyperparameters.width, f"{name}stem")
+        if hyperparameters.gradients and i % 3 == 2:
+            half = keras.layers.AveragePooling2D(2, padding="same", name=f"{name}half")(greys)
+            edges = normalise_votes(vote_orientations(half, name), name)
+            stem = _convolve(edges, hyperparameters.width, f"{name}stem")
+            maps.append(_build_blocks(stem, hyperparameters, name, pools=hyperparameters.depth - 1))
         else:
             stem = _convolve(x, hyperparameters.width, f"{name}stem", kernel=5, stride=2)
-        maps.append(_build_blocks(stem, hyperparameters, name))
+            maps.append(_build_blocks(stem, hyperparameters, name, pools=hyperparameters.depth))
     return keras.layers.Concatenate(name="maps")(maps) if len(maps) > 1 else maps[0]
 
 
@@ -100,12 +103,13 @@ def _read_histograms(votes: Any, members: int) -> Any:
     return keras.layers.Dense(members, kernel_regularizer=ridge, name="hog_logits")(x)
 
 
-def _build_blocks(x: Any, hyperparameters: ModelParams, prefix: str) -> Any:
-    """The rest of a residual CNN after He et al., arXiv 1512.03385: blocks that halve its stem."""
+def _build_blocks(x: Any, hyperparameters: ModelParams, prefix: str, pools: int) -> Any:
+    """The rest of a residual CNN (He et al., arXiv 1512.03385); the first `pools` blocks halve."""
     for block in range(hyperparameters.depth):
         width, name = hyperparameters.width * 2**block, f"{prefix}block{block + 1}"
         x = _convolve(x, width, name)
-        x = keras.layers.MaxPooling2D(padding="same", name=f"{name}_pool")(x)
+        if block < pools:
+            x = keras.layers.MaxPooling2D(padding="same", name=f"{name}_pool")(x)
         x = _add_residual(x, width, f"{name}_residual")
     return x
 

@@ -57,7 +57,7 @@ def _average_around(plane: Any, window: int, name: str) -> Any:
     return plane
 
 
-def vote_orientations(greys: Any) -> Any:
+def vote_orientations(greys: Any, prefix: str = "") -> Any:
     """Strength of edges by orientation (N, H/2, W/2, 9), of grey values (N, H, W, 1).
 
     A gradient votes for the orientations within 20 degrees of its own, for its own in full.
@@ -73,10 +73,10 @@ def vote_orientations(greys: Any) -> Any:
     angles = 2 * np.pi / ORIENTATIONS * np.arange(ORIENTATIONS)
     least = np.cos(angles[1])
     towards = np.stack([np.cos(angles), np.sin(angles), np.full(ORIENTATIONS, -least)])
-    components = keras.layers.Concatenate(name="gradient")([cosine, sine, strength])
+    components = keras.layers.Concatenate(name=f"{prefix}gradient")([cosine, sine, strength])
     closeness = components @ (towards / (1 - least)).astype("float32")
-    votes = keras.layers.ReLU(name="votes")(closeness)
-    return keras.layers.AveragePooling2D(2, padding="same", name="orientations")(votes)
+    votes = keras.layers.ReLU(name=f"{prefix}votes")(closeness)
+    return keras.layers.AveragePooling2D(2, padding="same", name=f"{prefix}orientations")(votes)
 
 
 def normalise_votes(votes: Any, prefix: str) -> Any:

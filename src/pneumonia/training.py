@@ -39,10 +39,13 @@ Report = Callable[[pd.DataFrame], None]
 
 
 def open_logits(model: keras.Model) -> keras.Model:
-    """The same model with what its M members' R readings say as an output: logits (N, M, R)."""
+    """The same model with what its M members' R readings say as an output: logits (N, M, R).
+
+    It takes images (N, H, W, 1) of the size that the model resizes others to: training spares that.
+    """
     readings = [layer.output for layer in model.layers if layer.name in READINGS]
     outputs = {"logits": keras.ops.stack(readings, axis=-1), "probability": model.outputs[0]}
-    return keras.Model(model.inputs, outputs, name=model.name)
+    return keras.Model(model.get_layer("resize").output, outputs, name=model.name)
 
 
 def lose(targets: Any, logits: Any, label_smoothing: float) -> Any:
