@@ -67,7 +67,7 @@ def _build_members(greys: Any, hyperparameters: ModelParams) -> Any:
     """Feature maps of all members, one after the other (N, h, w, M * C).
 
     With `gradients` every third reads edges instead: members that err together help little. Half of
-    the pixels a side tell edges as well, in half of the time (docs/model.md, "Edges at half size").
+    the pixels a side tell edges as well, in less time (docs/model.md, "Edges at half size").
     """
     x = normalise_greys(greys, hyperparameters.normalisation)
     if hyperparameters.backbone != "cnn":
@@ -75,14 +75,15 @@ def _build_members(greys: Any, hyperparameters: ModelParams) -> Any:
     maps = []
     for i in range(hyperparameters.members):
         name = f"member{i + 1}_"
+        pools = hyperparameters.depth
         if hyperparameters.gradients and i % 3 == 2:
             half = keras.layers.AveragePooling2D(2, padding="same", name=f"{name}half")(greys)
             edges = normalise_votes(vote_orientations(half, name), name)
             stem = _convolve(edges, hyperparameters.width, f"{name}stem")
-            maps.append(_build_blocks(stem, hyperparameters, name, pools=hyperparameters.depth - 1))
+            pools -= 1  # the image is halved already
         else:
             stem = _convolve(x, hyperparameters.width, f"{name}stem", kernel=5, stride=2)
-            maps.append(_build_blocks(stem, hyperparameters, name, pools=hyperparameters.depth))
+        maps.append(_build_blocks(stem, hyperparameters, name, pools))
     return keras.layers.Concatenate(name="maps")(maps) if len(maps) > 1 else maps[0]
 
 
