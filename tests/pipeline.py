@@ -25,7 +25,7 @@ SMALL = {
     "dropout: {min: 0.0, max: 0.5, log: false}": "width: [4, 6]",
     "max_trials: 5": "max_trials: 2",
     "epochs: 4 ": "epochs: 1 ",
-    "epochs: 14 ": "epochs: 2 ",
+    "epochs: 28 ": "epochs: 2 ",
     "epoch_images: 2560": "epoch_images: 128",
     "bootstrap_draws: 2000": "bootstrap_draws: 200",
 }

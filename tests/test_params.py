@@ -27,7 +27,7 @@ def load_changed(folder: Path, old: str, new: str) -> str:
     [
         ("max_trials:", "max_trails:", ["unknown key tune.max_trails", "max_trials"]),
         ("max_trials: 5", "max_trials: 0", ["tune.max_trials is 0", "from 1 to 1000"]),
-        ("epochs: 14", "epochs: twelve", ["train.epochs is 'twelve'", "whole number"]),
+        ("epochs: 28", "epochs: twelve", ["train.epochs is 'twelve'", "whole number"]),
         ("seed: 1 ", "seed: -1 ", ["seed is -1", "from 0 to 4294967295"]),
         ("strategy: random", "strategy: evolve", ["tune.strategy is 'evolve'", "hyperband"]),
         ("keep_aspect: false", "keep_aspect: 3", ["data.keep_aspect is 3", "true or false"]),
