@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pneumonia.data.store import Part
-from pneumonia.evaluation.shift import measure_shifts
+from pneumonia.evaluation.rim import mark_rim, swap_rims
+from pneumonia.evaluation.shift import OTHER_RIM, measure_shifts
 from pneumonia.shift import SHIFTS, add_shifted, shift_images
 
 
@@ -66,3 +67,33 @@ def test_a_part_is_followed_by_itself_under_shift(images: np.ndarray) -> None:
     assert both.labels.tolist() == [0, 1, 0, 0, 1, 0]
     np.testing.assert_array_equal(both.images[:3], images)
     np.testing.assert_array_equal(both.images[3:], shift_images(images, "mixed", 2))
+
+
+def read_part(mask: np.ndarray, greys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a model says that sees the pixels of a mask alone: the brighter, the surer."""
+    brightness = greys[:, mask].mean(axis=1) / 255
+    return brightness, np.zeros(len(greys), bool)
+
+
+def test_the_control_finds_a_model_that_reads_the_rim() -> None:
+    labels = np.array([0, 0, 0, 1, 1])
+    images = np.where(labels, 200, 50)[:, None, None] * np.ones((1, 30, 20))
+    part, rim = Part(images.astype("uint8"), labels), mark_rim(30, 20)
+    found = [
+        measure_shifts(lambda x, m=mask: read_part(m, x), part, 0.5, seed=0).set_index("shift")
+        for mask in (rim, ~rim)
+    ]
+    assert [table.loc["none", "auc"] for table in found] == [1, 1]
+    assert [table.loc[OTHER_RIM, "auc"] for table in found] == [0, 1]
+    assert [table.loc[OTHER_RIM, "accuracy"] for table in found] == [0, 1]
+
+
+def test_rims_come_whole_from_one_image_of_the_other_class(images: np.ndarray) -> None:
+    part, rim = Part(images, np.array([0, 1, 1])), mark_rim(48, 48)
+    swapped = swap_rims(part, seed=1)
+    np.testing.assert_array_equal(swapped[:, ~rim], images[:, ~rim])
+    np.testing.assert_array_equal(swapped[1:, rim], images[[0, 0]][:, rim])
+    assert any(np.array_equal(swapped[0, rim], images[i, rim]) for i in (1, 2))
+    np.testing.assert_array_equal(swapped, swap_rims(part, seed=1))
+    alone = Part(images, np.ones(3, int))
+    np.testing.assert_array_equal(swap_rims(alone, seed=1), images)

@@ -10,6 +10,7 @@ import pytest
 
 from pneumonia.data.store import Part
 from pneumonia.evaluation.report import Folders, report, summarise_shifts, tabulate_epochs
+from pneumonia.evaluation.shift import OTHER_RIM
 from pneumonia.params import Params
 
 DECISION = {
@@ -106,10 +107,10 @@ def test_bad_parts_get_a_report_all_the_same(tmp_path: Path, params: Params, cas
 def test_summary_leaves_the_unchanged_images_out() -> None:
     table = pd.DataFrame(
         {
-            "shift": ["none", "a", "b"],
-            "auc": [0.4, 0.8, 0.9],
-            "accuracy": [0.1, 0.7, 0.5],
-            "atypical": [0.02, 0.1, 0.9],
+            "shift": ["none", "a", "b", OTHER_RIM],
+            "auc": [0.4, 0.8, 0.9, 0.3],
+            "accuracy": [0.1, 0.7, 0.5, 0.2],
+            "atypical": [0.02, 0.1, 0.9, 0.0],
         }
     )
     assert summarise_shifts(table) == pytest.approx(
@@ -118,6 +119,8 @@ def test_summary_leaves_the_unchanged_images_out() -> None:
             "shift_auc_worst": 0.8,
             "shift_accuracy_mean": 0.6,
             "shift_accuracy_worst": 0.5,
+            "other_rim_auc": 0.3,
+            "other_rim_accuracy": 0.2,
             "atypical_share": 0.02,
         }
     )

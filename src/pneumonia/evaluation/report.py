@@ -17,7 +17,7 @@ from pneumonia.evaluation.drift import tabulate_reference
 from pneumonia.evaluation.figures import Scores, measure
 from pneumonia.evaluation.intervals import Resampling
 from pneumonia.evaluation.pictures import draw_pictures
-from pneumonia.evaluation.shift import measure_shifts
+from pneumonia.evaluation.shift import OTHER_RIM, measure_shifts
 from pneumonia.evaluation.subgroups import tabulate_subgroups, tell_unmatched
 from pneumonia.evaluation.tables import write_tables
 from pneumonia.evaluation.typicality import fit_typicality, save_typicality
@@ -119,14 +119,16 @@ def report(
 
 
 def summarise_shifts(shifts: pd.DataFrame) -> dict[str, float | None]:
-    """Mean and worst over the shift suite of AUC and accuracy; the share of atypical images."""
-    changed = shifts[shifts["shift"] != "none"]
+    """Mean and worst over the shift suite of AUC and accuracy; the control; the atypical share."""
+    changed = shifts[~shifts["shift"].isin(["none", OTHER_RIM])]
     figures = {
         f"shift_{name}_{word}": float(value)
         for name in ("auc", "accuracy")
         for word, value in (("mean", changed[name].mean()), ("worst", changed[name].min()))
     }
-    figures["atypical_share"] = float(shifts.loc[shifts["shift"] == "none", "atypical"].iloc[0])
+    at = shifts.set_index("shift").to_dict()
+    figures |= {f"other_rim_{name}": at[name][OTHER_RIM] for name in ("auc", "accuracy")}
+    figures["atypical_share"] = at["atypical"]["none"]
     return {name: value if np.isfinite(value) else None for name, value in figures.items()}
 
 
