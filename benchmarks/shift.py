@@ -4,11 +4,13 @@ Only the training and validation parts of data/split are read: the test part sta
 of the training patients (papers, in covid_ct) is held out, the same for every seed and recipe; with
 --folds 5 each fifth in turn; with --leave-out the images whose path matches are held out instead
 (their kind is never trained on, nor validated on), beside the fifth's images of the other label.
-Threshold and calibration come from the validation part, as in evaluate.
+Threshold and calibration come from the validation part, as in evaluate. With --hide middle images
+keep their outer tenth alone, where hardly any lung is: do they tell the label all the same?
 
     python benchmarks/shift.py --seeds 3 --set model.normalisation=image --name image
     python benchmarks/shift.py --leave-out virus --name 'without virus'
     python benchmarks/shift.py --set evaluate.threshold_rule=cost --name cost --against default
+    python benchmarks/shift.py --hide middle --name 'without lungs' --against default
 
 Models and scores are kept in --results, so that an interrupted study of the same code goes on where
 it was and other thresholds and calibrations of trained models cost no training.
@@ -20,7 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -36,6 +38,7 @@ from pneumonia.evaluation.calibration import apply_calibration
 from pneumonia.evaluation.decision import fix_decision
 from pneumonia.evaluation.intervals import draw_weights
 from pneumonia.evaluation.predictor import open_members, predict_images, predict_unseen
+from pneumonia.evaluation.rim import mark_rim
 from pneumonia.files import atomic, hash_work, read_json, write_json
 from pneumonia.model import load_model, save_model
 from pneumonia.params import Params, load_params
@@ -44,6 +47,7 @@ from pneumonia.shift import SHIFTS, add_shifted, shift_images
 from pneumonia.training import train_model
 
 FIFTHS = 5
+Hidden = Literal["nothing", "middle", "rim"]
 DRAWS = 500
 Scores = tuple[np.ndarray, np.ndarray]  # of validation images and shifted ones, of each shift
 
@@ -78,6 +82,13 @@ def hold_out(
     return ~touched, matched | others
 
 
+def hide_part(images: np.ndarray, part: Hidden) -> np.ndarray:
+    """Images uint8 (N, H, W) whose middle or rim is one grey."""
+    rim = mark_rim(*images.shape[1:])
+    masks = {"nothing": np.zeros_like(rim), "middle": ~rim, "rim": rim}
+    return np.where(masks[part], np.uint8(128), images)
+
+
 @dataclass(frozen=True)
 class Study:
     """What is trained and on what it is measured."""
@@ -85,12 +96,13 @@ class Study:
     settings: Params
     data: Path
     left: str
+    hidden: Hidden
     fold: int = 0
 
     @property
     def key(self) -> str:
         sections = self.settings.model_dump(include={"seed", "data", "augment", "model", "train"})
-        return hash_work([self.data / "manifest.csv"], sections, self.left, self.fold)
+        return hash_work([self.data / "manifest.csv"], sections, self.left, self.hidden, self.fold)
 
     @property
     def known(self) -> pd.DataFrame:
@@ -101,23 +113,18 @@ class Study:
     @cached_property
     def parts(self) -> tuple[Part, Part, Part, np.ndarray]:
         """Training, validation and held-out images, and the patients of the last, str (N,)."""
-        part, val = load_part(self.data / "train"), load_part(self.data / "val")
+        loaded = (load_part(self.data / name) for name in ("train", "val"))
+        part, val = (Part(hide_part(np.asarray(p.images), self.hidden), p.labels) for p in loaded)
         rows = load_manifest(self.data / "manifest.csv")
         if self.left:
             known = ~part_rows(rows, "val")["path"].str.contains(self.left).to_numpy()
-            val = Part(np.asarray(val.images)[known], val.labels[known])
+            val = Part(val.images[known], val.labels[known])
         manifest = part_rows(rows, "train")
         train, held = hold_out(
             manifest["path"], manifest["group"], part.labels, self.left, self.fold
         )
-        images = np.asarray(part.images)
-        groups = manifest["group"].to_numpy(dtype=str)[held]
-        return (
-            Part(images[train], part.labels[train]),
-            val,
-            Part(images[held], part.labels[held]),
-            groups,
-        )
+        taught, shown = (Part(part.images[mask], part.labels[mask]) for mask in (train, held))
+        return taught, val, shown, manifest["group"].to_numpy(dtype=str)[held]
 
 
 def train_seed(study: Study, seed: int, folder: Path) -> None:
@@ -255,6 +262,7 @@ def main(
     ] = None,
     name: Annotated[str, typer.Option(help="What to call the recipe in the table.")] = "default",
     leave_out: Annotated[str, typer.Option(help="Regular expression on paths.")] = "",
+    hide: Annotated[Hidden, typer.Option(help="What no image shows.")] = "nothing",
     folds: Annotated[int, typer.Option(help="How many fifths are held out in turn.")] = 1,
     seeds: Annotated[int, typer.Option(help="Trainings, with the seeds 1, 2, and so on.")] = 3,
     results: Path = Path(".cache/shift"),
@@ -262,7 +270,7 @@ def main(
 ) -> None:
     """Print one row of a table: the recipe on held-out patients, clean and under shift."""
     settings = override_params(params, change or [])
-    studies = [Study(settings, data, leave_out, fold) for fold in range(folds)]
+    studies = [Study(settings, data, leave_out, hide, fold) for fold in range(folds)]
     points, draws, seconds = collect(studies, seeds, results)
     row = {"recipe": name} | {
         key: f"{values.mean():.4f} ± {values.std(ddof=0):.4f}" for key, values in points.items()
