@@ -62,6 +62,7 @@ def make_result(folder: Path, params: Params, labels: np.ndarray, raw: np.ndarra
     write_csv(paths.split / "manifest.csv", rows)
     facts = {"data": "own", "model_sha256": hash_file(paths.models / "model.keras")}
     facts |= {f"shift_{n}_{w}": 0.8 for n in ("auc", "accuracy") for w in ("mean", "worst")}
+    facts |= {"other_rim_auc": 0.4321, "other_rim_accuracy": 0.5}
     folders = Folders(paths.split, paths.models, paths.metrics / "evaluate.json", paths.plots)
     settings = params.evaluate.model_copy(update={"bootstrap_draws": 100})
     part = Part(np.zeros((count, 4, 4), "uint8"), labels)
@@ -130,6 +131,7 @@ def test_page_holds_everything_and_needs_nothing(result: ResultPaths) -> None:
     assert describe(figures, "auc").replace(" (", " ").rstrip(")") in shown
     for words in ("Files found: 243", "Left out: 3", "Intended use", "Limits", figures["rule"]):
         assert words in shown
+    assert "of an image of the other class, AUC 0.432, accuracy 0.500" in shown
     assert figures["model_sha256"] in shown
     assert "mean of 3 convolutional networks, every third on edges instead of greys" in shown
 
@@ -264,3 +266,4 @@ def test_card_is_made_from_the_result(result: ResultPaths, params: Params, tmp_p
     headings = re.findall(r"^## (.*)$", card, re.MULTILINE)
     assert headings[:3] == ["Model", "Intended use", "Factors"]
     assert facts.number("auc") in card
+    assert "other class: AUC 0.432, accuracy 0.500" in card.replace("\n", " ")
