@@ -47,8 +47,8 @@ from pneumonia.shift import SHIFTS, add_shifted, shift_images
 from pneumonia.training import train_model
 
 FIFTHS = 5
-Hidden = Literal["nothing", "middle", "rim"]
 DRAWS = 500
+Hidden = Literal["nothing", "middle", "rim"]
 Scores = tuple[np.ndarray, np.ndarray]  # of validation images and shifted ones, of each shift
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from pipeline import SMALL, change_params
+from shift import FIFTHS, hold_out
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,30 @@ def test_what_was_trained_is_kept_and_compared(folder: Path) -> None:
     )
     assert list_trained(folder) == trained
     assert row["Δ AUC"].startswith("+0.0000")
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    """Two images each of patients whose label and kind alternate."""
+    patients = pd.Series(range(200)).repeat(2)
+    names = patients.map(lambda p: f"{'odd' if p % 4 == 3 else 'even'}/patient{p}")
+    return pd.DataFrame({"path": names, "group": patients.astype(str), "label": patients % 2})
+
+
+def test_each_patient_is_held_out_once_and_whole(rows: pd.DataFrame) -> None:
+    held = np.zeros(len(rows), int)
+    for fold in range(FIFTHS):
+        train, measured = hold_out(rows["path"], rows["group"], rows["label"].to_numpy(), "", fold)
+        np.testing.assert_array_equal(train, ~measured)
+        assert not set(rows["group"][train]) & set(rows["group"][measured])
+        held += measured
+    assert (held == 1).all()
+
+
+def test_a_kind_left_out_is_measured_and_never_trained_on(rows: pd.DataFrame) -> None:
+    train, held = hold_out(rows["path"], rows["group"], rows["label"].to_numpy(), "odd", 0)
+    kind = rows["path"].str.startswith("odd").to_numpy()
+    assert held[kind].all()
+    assert set(rows["label"][held & ~kind]) == {0}
+    assert not set(rows["group"][train]) & set(rows["group"][held])
+    assert set(rows["label"][train]) == {0, 1}
